@@ -1,0 +1,5 @@
+import sys
+
+from mitmkube.cli import main
+
+sys.exit(main())

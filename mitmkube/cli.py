@@ -1,0 +1,77 @@
+"""The command line: parses it, and turns what goes wrong into one line and an exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from mitmkube.errors import UserError
+
+BAD_INPUT = 2
+OWN_ERROR = 125  # of ``run``, whose other statuses are the command's own; env(1) and timeout(1) do the same
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the ``mitmkube`` command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    own_error = OWN_ERROR if arguments[:1] == ["run"] else BAD_INPUT
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"mitmkube: {error}", file=sys.stderr)
+        return own_error
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as exit_:  # argparse has printed its own line
+        return own_error if exit_.code else 0
+    except Exception as error:
+        if os.environ.get("MITMKUBE_DEBUG"):
+            raise
+        print(
+            f"mitmkube: an error of mitmkube's own: {type(error).__name__}: {error} (MITMKUBE_DEBUG=1 shows where)",
+            file=sys.stderr,
+        )
+        return own_error
+
+
+def _dispatch(arguments: list[str]) -> int:
+    options = _parser().parse_args(arguments)
+    if options.command == "run":
+        from mitmkube.run import RunOptions, run
+
+        command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
+        if not command:
+            raise UserError("no command to run; for example: mitmkube run -- kubectl get pods")
+        return run(
+            RunOptions(
+                argv=tuple(command),
+                steps=options.steps,
+                quiet=options.quiet,
+                report=options.report,
+                har=options.har,
+                json=options.json,
+            ),
+            os.environ,
+        )
+    raise UserError(f"unknown command {options.command}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="mitmkube",
+        description="Shows what a kubectl command really sent and got, why it failed, and what to do next.",
+    )
+    parser.add_argument("--version", action="version", version=f"mitmkube {version('mitmkube')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a command through the proxy and report on it")
+    run.add_argument("--steps", action="store_true", help="show all fifteen steps")
+    run.add_argument("--quiet", action="store_true", help="report only failures")
+    run.add_argument("--report", type=Path, metavar="FILE", help="put the report there and leave stderr alone")
+    run.add_argument("--har", type=Path, metavar="FILE", help="write the traffic as HAR, annotated and redacted")
+    run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
+    run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
+    return parser

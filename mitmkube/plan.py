@@ -1,0 +1,165 @@
+"""What has to be prepared before a command can go through the proxy, and undone after it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analyzers.kubeconfig import Cluster, Kubeconfig, KubeconfigError, Selection, config_paths, in_cluster, load
+from analyzers.kubeconfig.load import read_file
+from analyzers.kubeconfig.syntax import stanzas, text_of
+from mitmkube.invocation import Invocation, prepare
+from mitmkube.overlay import Overlay
+from proxy_addons.kubeconfig_upstreams import key_pairs, upstream
+from proxy_addons.upstream import Upstream, Upstreams
+
+# The user name in a proxy-url of ours begins so; an overlay is recognised by it.
+_USER_PREFIX = "mitmkube-"
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """One command, or one standing proxy, made ready. ``environ`` is complete once the overlay is written."""
+
+    argv: tuple[str, ...]
+    environ: dict[str, str]
+    invocation: Invocation
+    upstreams: Upstreams
+    notices: tuple[str, ...]
+    _home: Path
+    _password: str = field(repr=False)
+    _path: Path
+    _overlay: Overlay | None = None
+
+    @property
+    def selection(self) -> Selection:
+        """What the command would use of the kubeconfig."""
+        return self.invocation.selection
+
+    @property
+    def kubeconfig(self) -> Kubeconfig:
+        """The user's own files, merged."""
+        return self.invocation.kubeconfig
+
+    def write_overlay(self, port: int, ca: bytes) -> None:
+        """Write the overlay for a proxy at ``port`` and put it into the environment. Raises OSError."""
+        if self.invocation.direct:
+            return
+
+        def proxy_url(cluster: Cluster) -> str:
+            return f"http://{proxy_user(self.invocation, cluster.name)}:{self._password}@127.0.0.1:{port}"
+
+        self._overlay = Overlay.write(
+            self._path,
+            self.kubeconfig,
+            proxy_url,
+            ca,
+            clusters=self.invocation.overlay_clusters,
+            pod=self.invocation.pod,
+        )
+        self.environ = self._overlay.environment(self.environ, self._home, self.invocation.explicit)
+
+    def carry_back(self) -> tuple[str, ...]:
+        """Bring what was changed in the overlay back into the user's own files; says what could not be."""
+        return self._overlay.carry_back() if self._overlay else ()
+
+
+def plan(argv: tuple[str, ...], environ: Mapping[str, str], folder: Path, password: str) -> Plan:
+    """Make ``argv`` ready. Raises KubeconfigError."""
+    home = _home(environ)
+    own, notices = _without_overlays(environ, home)
+    invocation = prepare(argv, own, home)
+    return _plan(invocation, own, home, folder / "kubeconfig", password, notices)
+
+
+def standing_plan(environ: Mapping[str, str], folder: Path, password: str) -> Plan:
+    """For a proxy that stays up and does not know the commands. Raises KubeconfigError."""
+    home = _home(environ)
+    own, _ = _without_overlays(environ, home)
+    kubeconfig = load(config_paths(own, home))
+    pod = None if kubeconfig.files else in_cluster(own)
+    clusters = {**kubeconfig.clusters, **(pod.clusters if pod else {})}
+    upstreams = {name: cluster for name, cluster in clusters.items() if cluster.host}
+    if not upstreams:
+        raise KubeconfigError("the kubeconfig names no cluster to watch; set KUBECONFIG to one that does")
+    invocation = Invocation(
+        argv=(),
+        paths=kubeconfig.paths,
+        kubeconfig=kubeconfig,
+        selection=kubeconfig.selected(),
+        upstreams=upstreams,
+        pod=pod,
+        key_pair_sources=kubeconfig.key_pair_sources,
+    )
+    return _plan(invocation, own, home, folder / "kubeconfig", password, ())
+
+
+def proxy_user(invocation: Invocation, cluster: str) -> str:
+    """The user name that stands for ``cluster`` in a proxy-url."""
+    return f"{_USER_PREFIX}{list(invocation.upstreams).index(cluster) + 1}" if cluster in invocation.upstreams else ""
+
+
+def _plan(
+    invocation: Invocation, environ: dict[str, str], home: Path, path: Path, password: str, notices: tuple[str, ...]
+) -> Plan:
+    upstreams = tuple(_upstreams(invocation))
+    return Plan(
+        argv=invocation.argv,
+        environ=environ,
+        invocation=invocation,
+        upstreams=Upstreams(lambda: upstreams, key_pairs(invocation.key_pair_sources, invocation.paths), password),
+        notices=(*notices, *_insecure(invocation), *_other_proxy(invocation, environ)),
+        _home=home,
+        _password=password,
+        _path=path,
+    )
+
+
+def _upstreams(invocation: Invocation) -> list[Upstream]:
+    return [upstream(cluster, proxy_user(invocation, name)) for name, cluster in invocation.upstreams.items()]
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or "/")
+
+
+def _without_overlays(environ: Mapping[str, str], home: Path) -> tuple[dict[str, str], tuple[str, ...]]:
+    """``environ`` as it would be without another mitmkube around this one."""
+    own = dict(environ)
+    listed = environ.get("KUBECONFIG", "").split(os.pathsep)
+    kept = [entry for entry in listed if not entry or not _is_overlay(Path(entry))]
+    if kept == listed:
+        return own, ()
+    default = str(home / ".kube" / "config")
+    if kept in ([], [default]):
+        own.pop("KUBECONFIG")
+    else:
+        own["KUBECONFIG"] = os.pathsep.join(kept)
+    return own, ("This ran inside another mitmkube; the outer one saw nothing of this command.",)
+
+
+def _is_overlay(path: Path) -> bool:
+    try:
+        clusters = stanzas(read_file(path) or {}, "clusters")
+    except KubeconfigError:
+        return False
+    urls = [text_of(stanza, "proxy-url") for stanza in clusters.values()]
+    return bool(urls) and all(url.startswith(f"http://{_USER_PREFIX}") for url in urls)
+
+
+def _insecure(invocation: Invocation) -> tuple[str, ...]:
+    cluster = invocation.selection.cluster
+    if cluster is None or not cluster.insecure or cluster.scheme != "https":
+        return ()
+    return (f"Cluster {cluster.name} has insecure-skip-tls-verify: nobody checked whose server this is.",)
+
+
+def _other_proxy(invocation: Invocation, environ: Mapping[str, str]) -> tuple[str, ...]:
+    cluster = invocation.selection.cluster
+    if cluster is None or not cluster.proxy_url:
+        return ()
+    return (
+        f"Cluster {cluster.name} has a proxy-url of its own, which mitmkube passes by: it dials the server itself.",
+    )

@@ -1,0 +1,60 @@
+"""A mitmproxy of our own: only the addons that are needed, and hooks looked up once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mitmproxy import addonmanager, hooks, master, options
+from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+
+from proxy_addons.options import OPTIONS
+
+
+class HookTable(addonmanager.AddonManager):
+    """mitmproxy looks every hook up in every addon on every event; this remembers what it found.
+
+    The addons of this master do not change while it runs.
+    """
+
+    def __init__(self, owner: master.Master) -> None:
+        super().__init__(owner)
+        self._hooks: dict[str, list[Any]] = {}
+
+    async def trigger_event(self, event: hooks.Hook) -> None:
+        found = self._hooks.get(event.name)
+        if found is None:
+            found = [hook for addon in self.chain for _, hook in self._iter_hooks(addon, event)]
+            self._hooks[event.name] = found
+        for hook in found:
+            with addonmanager.safecall():
+                result = hook(*event.args())
+                if result is not None and hasattr(result, "__await__"):
+                    await result
+
+
+class ProxyMaster(master.Master):
+    """Runs the proxy in the current event loop, without any of mitmproxy's front ends."""
+
+    def __init__(self, addons: Iterable[object], confdir: Path, port: int = 0) -> None:
+        super().__init__(options.Options(), event_loop=asyncio.get_running_loop(), with_termlog=False)
+        self.addons = HookTable(self)
+        self.server = proxyserver.Proxyserver()
+        # Ours come first: they choose the layers and make the connection objects before mitmproxy's own would.
+        self.addons.add(core.Core(), *addons, self.server, next_layer.NextLayer(), tlsconfig.TlsConfig())
+        self.options.update(confdir=str(confdir), listen_port=port, **OPTIONS)
+
+    async def start(self) -> int:
+        """Listen, and return the port. Raises OSError when it is taken."""
+        if not await self.server.setup_servers():
+            (server,) = self.server.servers
+            raise server.last_exception or OSError("the proxy could not listen")
+        await self.running()
+        (server,) = self.server.servers
+        return int(server.listen_addrs[0][1])
+
+    async def stop(self) -> None:
+        """Close every connection and let the addons finish."""
+        await self.done()

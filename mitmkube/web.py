@@ -1,0 +1,163 @@
+"""``mitmkube web``: mitmweb with the annotations, and a kubeconfig that stays valid while it comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mitmkube import authority
+from mitmkube.errors import UserError
+from mitmkube.plan import standing_plan
+from mitmkube.private_files import private_folder, write_private
+
+if TYPE_CHECKING:
+    from mitmproxy.tools.web.master import WebMaster
+
+AUTHORITY_LIFETIME = dt.timedelta(days=90)
+DEFAULT_PORT, DEFAULT_WEB_PORT = 8089, 8081
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What must stay the same for exported settings to live on over a restart."""
+
+    port: int
+    web_port: int
+    password: str = field(repr=False)
+    web_password: str = field(repr=False)
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """Where the overlay, the CA and the settings are kept between two starts: 0700."""
+    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+    try:
+        return private_folder(Path(state) / "mitmkube" / "web")
+    except OSError as error:
+        raise UserError(
+            f"{state} cannot be written: {error.strerror}; set XDG_STATE_HOME to a folder that can"
+        ) from None
+
+
+def settings(folder: Path, port: int | None, web_port: int | None) -> Settings:
+    """The settings of the last start, ports replaced where they were asked for; new ones at the first."""
+    kept: dict[str, object] = {}
+    try:
+        read = json.loads((folder / "settings.json").read_text())
+        kept = read if isinstance(read, dict) else {}
+    except (OSError, ValueError):
+        pass
+    chosen = Settings(
+        port=port or _int(kept.get("port")) or DEFAULT_PORT,
+        web_port=web_port or _int(kept.get("web_port")) or DEFAULT_WEB_PORT,
+        password=_text(kept.get("password")) or secrets.token_urlsafe(24),
+        web_password=_text(kept.get("web_password")) or secrets.token_urlsafe(24),
+    )
+    write_private(folder / "settings.json", json.dumps(asdict(chosen)).encode())
+    return chosen
+
+
+def web(environ: Mapping[str, str], port: int | None = None, web_port: int | None = None) -> int:
+    """Stay up until SIGINT or SIGTERM. Raises UserError."""
+    folder = state_folder(environ)
+    return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
+
+
+async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> int:
+    from proxy_addons import kube_addons
+    from proxy_addons.analysis import Analysis
+    from proxy_addons.annotate import Annotate
+    from proxy_addons.recorder import Recorder
+    from proxy_addons.tunnels import Tunnels
+
+    now = dt.datetime.now(dt.UTC)
+    ca = authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
+    prepared = standing_plan(environ, folder, chosen.password)
+    tunnels = Tunnels(prepared.upstreams)
+    analysis = Analysis(Annotate(asyncio.get_running_loop()))
+    try:
+        master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis)], folder, chosen)
+        prepared.write_overlay(chosen.port, ca)
+        stopped = _stop_on_signals(master)
+        running = asyncio.create_task(master.run())
+        await _listening(master, running, chosen)
+        print(f"export KUBECONFIG={prepared.environ['KUBECONFIG']}", flush=True)
+        print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
+        for notice in prepared.notices:
+            print(f"mitmkube: {notice}", file=sys.stderr)
+        await running
+        stopped()
+    finally:
+        analysis.finish()
+        for notice in prepared.carry_back():
+            print(f"mitmkube: {notice}", file=sys.stderr)
+    return 0
+
+
+def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
+    from mitmproxy import contentviews, options
+    from mitmproxy.tools.web.master import WebMaster
+
+    from proxy_addons.contentview import KubernetesView
+    from proxy_addons.options import OPTIONS, WEB_COLUMNS
+
+    master = WebMaster(options.Options(), with_termlog=False)
+    # Ours come before mitmproxy's own: they choose the layers and make the connection objects.
+    master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
+    contentviews.add(KubernetesView())
+    master.options.update(
+        **OPTIONS,
+        confdir=str(folder),
+        listen_port=chosen.port,
+        web_port=chosen.web_port,
+        web_host="127.0.0.1",
+        web_password=chosen.web_password,
+        web_open_browser=False,
+        web_columns=WEB_COLUMNS,
+    )
+    return master
+
+
+async def _listening(master: WebMaster, running: asyncio.Task[None], chosen: Settings) -> None:
+    """Wait until both ports are open. Raises UserError when one is taken."""
+    while not running.done():
+        servers = list(master.proxyserver.servers)
+        if any(server.last_exception for server in servers):
+            master.shutdown()
+            raise UserError(f"port {chosen.port} is taken; choose another with --port")
+        if servers and all(server.is_running for server in servers):
+            return
+        await asyncio.sleep(0.02)
+    try:
+        await running
+    except OSError:
+        raise UserError(f"port {chosen.web_port} is taken; choose another with --web-port") from None
+    except SystemExit:
+        raise UserError(f"port {chosen.port} is taken; choose another with --port") from None
+
+
+def _stop_on_signals(master: WebMaster) -> object:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, master.shutdown)
+
+    def restore() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+    return restore
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,47 @@
+"""Classifies exchanges beside the traffic, never in its way."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from mitmproxy import http
+
+from analyzers.classify import classify
+from analyzers.exchange import Exchange
+from analyzers.finding import Finding
+
+logger = logging.getLogger("mitmkube")
+
+type Listener = Callable[[Exchange, tuple[Finding, ...], http.HTTPFlow], None]
+
+
+class Analysis:
+    """A queue and one thread behind it. Listeners are called on that thread, in the order of the exchanges."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+        self._queue: queue.SimpleQueue[tuple[Exchange, http.HTTPFlow] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="mitmkube-analysis", daemon=True)
+        self._thread.start()
+
+    def __call__(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Take an exchange; returns at once."""
+        self._queue.put((exchange, flow))
+
+    def finish(self) -> None:
+        """Work off what is queued and end."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            exchange, flow = item
+            try:
+                findings = classify(exchange)
+                for listener in self._listeners:
+                    listener(exchange, findings, flow)
+            except Exception:
+                logger.exception("request %d could not be analysed", exchange.id)

@@ -1,0 +1,41 @@
+"""What plain ``mitmweb -s script.py`` runs: the same addons, with the options they need."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from mitmproxy import contentviews, ctx
+from mitmproxy.addonmanager import Loader
+
+from analyzers.kubeconfig import config_paths
+from proxy_addons import kube_addons
+from proxy_addons.analysis import Analysis
+from proxy_addons.annotate import Annotate
+from proxy_addons.contentview import KubernetesView
+from proxy_addons.kubeconfig_upstreams import by_hand
+from proxy_addons.options import OPTIONS, WEB_COLUMNS
+from proxy_addons.recorder import Recorder
+from proxy_addons.tunnels import Tunnels
+
+
+class ByHand:
+    """An addon that brings the others: the servers are those of KUBECONFIG, or of ~/.kube/config."""
+
+    name = "mitmkube"
+
+    def __init__(self) -> None:
+        paths = config_paths(os.environ, Path.home())
+        self._analysis = Analysis(Annotate(asyncio.get_running_loop()))
+        tunnels = Tunnels(by_hand(paths))
+        self.addons = [*kube_addons(tunnels), Recorder(tunnels, self._analysis)]
+
+    def load(self, _loader: Loader) -> None:
+        contentviews.add(KubernetesView())
+        ctx.options.update(**OPTIONS)
+        if "web_columns" in ctx.options:  # mitmweb has it, mitmdump has not
+            ctx.options.update(web_columns=WEB_COLUMNS)
+
+    def done(self) -> None:
+        self._analysis.finish()

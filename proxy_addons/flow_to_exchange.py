@@ -1,0 +1,134 @@
+"""The one place that reads a flow: everything behind it sees an Exchange."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from mitmproxy import certs, http
+from mitmproxy.connection import Server
+
+from analyzers.decode.credential import Credential
+from analyzers.exchange import (
+    Connection,
+    Exchange,
+    Failure,
+    FailurePhase,
+    Headers,
+    Request,
+    Response,
+    Timing,
+)
+from proxy_addons.body_tap import BodyTap
+from proxy_addons.layers import FAILURE
+from proxy_addons.upstream import Upstream
+
+# What mitmproxy says when it is the client that has gone; no failure of the server's.
+_CLIENT_LEFT = ("client disconnected", "client closed", "connection killed")
+
+
+def exchange(
+    flow: http.HTTPFlow,
+    number: int,
+    *,
+    request_tap: BodyTap,
+    response_tap: BodyTap,
+    upstream: Upstream | None,
+    credential: Credential | None,
+    pays_for_connection: bool,
+    live: bool = False,
+) -> Exchange:
+    """One flow as an Exchange. ``pays_for_connection``: it is the first on its connection, so TCP and TLS are its."""
+    failure = _failure(flow)
+    # What a failure was answered with is ours, not the server's.
+    from_server = flow.response is not None and FAILURE not in flow.metadata
+    return Exchange(
+        id=number,
+        request=_request(flow.request, request_tap),
+        response=_response(cast(http.Response, flow.response), response_tap) if from_server else None,
+        failure=failure,
+        timing=_timing(flow, pays_for_connection),
+        connection=_connection(flow, upstream),
+        credential=credential,
+        cluster=upstream.cluster if upstream else "",
+        live=live,
+    )
+
+
+def _request(request: http.Request, tap: BodyTap) -> Request:
+    connect = request.method == "CONNECT"
+    return Request(
+        method=request.method,
+        scheme="https" if connect else request.scheme,
+        host=request.host,
+        port=request.port,
+        path=f"{request.host}:{request.port}" if connect else request.path,
+        http_version=request.http_version,
+        headers=_headers(request.headers),
+        body=tap.content or None,
+        body_complete=tap.complete,
+        body_bytes=tap.wire_bytes,
+    )
+
+
+def _response(response: http.Response, tap: BodyTap) -> Response:
+    return Response(
+        status=response.status_code,
+        reason=response.reason,
+        http_version=response.http_version,
+        headers=_headers(response.headers),
+        body=tap.content or None,
+        body_complete=tap.complete,
+        body_bytes=tap.wire_bytes,
+        error_event=tap.error_event,
+    )
+
+
+def _headers(headers: http.Headers) -> Headers:
+    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.fields)
+
+
+def _failure(flow: http.HTTPFlow) -> Failure | None:
+    if found := flow.metadata.get(FAILURE):
+        phase, message = found
+        return Failure(phase=cast(FailurePhase, phase), message=str(message))
+    if flow.error is None or any(text in flow.error.msg.lower() for text in _CLIENT_LEFT):
+        return None
+    message = "EOF" if "closed" in flow.error.msg.lower() else flow.error.msg
+    return Failure(phase="response" if flow.response else "request", message=message)
+
+
+def _timing(flow: http.HTTPFlow, pays_for_connection: bool) -> Timing:
+    server, request, response = flow.server_conn, flow.request, flow.response
+    first, last = (response.timestamp_start, response.timestamp_end) if response else (None, None)
+    return Timing(
+        started=request.timestamp_start,
+        connect=_between(server.timestamp_start, server.timestamp_tcp_setup) if pays_for_connection else None,
+        tls=_between(server.timestamp_tcp_setup, server.timestamp_tls_setup) if pays_for_connection else None,
+        send=_between(request.timestamp_start, request.timestamp_end),
+        wait=_between(request.timestamp_end, first),
+        receive=_between(first, last),
+    )
+
+
+def _between(earlier: float | None, later: float | None) -> float | None:
+    return max(0.0, later - earlier) if earlier is not None and later is not None else None
+
+
+def _connection(flow: http.HTTPFlow, upstream: Upstream | None) -> Connection:
+    server: Server = flow.server_conn
+    has_tls = upstream is not None and upstream.scheme == "https"
+    return Connection(
+        id=server.id,
+        peer=server.peername[0] if server.peername else "",
+        sni=server.sni or "",
+        tls_version=server.tls_version or "",
+        server_certificates=_der(server.certificate_list),
+        client_certificates=_der(flow.client_conn.certificate_list),
+        verified=(not upstream.insecure) if upstream is not None and has_tls else None,
+    )
+
+
+def _der(chain: object) -> tuple[bytes, ...]:
+    found = cast("list[certs.Cert]", chain or [])
+    return tuple(cert.to_cryptography().public_bytes(Encoding.DER) for cert in found)

@@ -1,0 +1,160 @@
+"""Says a connection failure in the words that client-go would have used.
+
+kubectl prints whatever text a refused CONNECT carries, so with Go's own words in it a user sees through the proxy what
+they would have seen without. Texts: Go's net, crypto/tls and crypto/x509.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import ipaddress
+import os
+import re
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.x509.oid import ExtensionOID
+
+from analyzers.exchange import FailurePhase
+
+DIAL_TIMED_OUT = "mitmkube: dial timed out"
+TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
+
+_ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
+_ERRNO = re.compile(r"\[Errno (-?\d+)\]")
+_GO_ERRNO = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ETIMEDOUT: "connection timed out",
+    errno.EHOSTUNREACH: "no route to host",
+    errno.ENETUNREACH: "network is unreachable",
+    errno.ECONNRESET: "connection reset by peer",
+    errno.EACCES: "permission denied",
+    errno.EADDRNOTAVAIL: "cannot assign requested address",
+}
+_NOT_FOUND = ("Name or service not known", "nodename nor servname", "No address associated", "not known")
+
+# OpenSSL's name of the alert that a peer sent -> Go's (crypto/tls/alert.go).
+_ALERTS = {
+    "bad certificate": "bad certificate",
+    "unsupported certificate": "unsupported certificate",
+    "certificate expired": "expired certificate",
+    "certificate unknown": "unknown certificate",
+    "unknown ca": "unknown certificate authority",
+    "access denied": "access denied",
+    "certificate required": "certificate required",
+    "handshake failure": "handshake failure",
+    "protocol version": "protocol version not supported",
+    "unrecognized name": "unrecognized name",
+    "no application protocol": "no application protocol",
+    "internal error": "internal error",
+    "decode error": "error decoding message",
+    "decrypt error": "error decrypting message",
+    "insufficient security": "insufficient security level",
+    "illegal parameter": "illegal parameter",
+}
+
+
+def dial(host: str, port: int, error: str) -> tuple[FailurePhase, str]:
+    """What asyncio said of a failed connection attempt, in Go's words, with the phase it belongs to."""
+    address = f"{_bracketed(host)}:{port}"
+    if error == DIAL_TIMED_OUT:
+        return "dial", f"dial tcp {address}: i/o timeout"
+    if found := _ADDRESS.search(error):
+        number, ip, its_port = int(found[1]), found[2], found[3]
+        return "dial", f"dial tcp {_bracketed(ip)}:{its_port}: connect: {_GO_ERRNO.get(number, os.strerror(number))}"
+    if any(text in error for text in _NOT_FOUND):
+        return "dns", f"dial tcp: lookup {host}{_resolver()}: no such host"
+    if "name resolution" in error or "gaierror" in error:
+        return "dns", f"dial tcp: lookup {host}{_resolver()}: server misbehaving"
+    if found := _ERRNO.search(error):
+        number = int(found[1])
+        if number in _GO_ERRNO:
+            return "dial", f"dial tcp {address}: connect: {_GO_ERRNO[number]}"
+    return "dial", f"dial tcp {address}: {error}"
+
+
+def tls(error: str, first_bytes: bytes = b"") -> str:
+    """What OpenSSL said of a failed handshake, certificates aside. ``first_bytes``: what the peer sent first."""
+    if error == TLS_TIMED_OUT:
+        return "net/http: TLS handshake timeout"
+    if first_bytes and not first_bytes.startswith((b"\x15\x03", b"\x16\x03")):
+        if first_bytes.startswith(b"HTTP/"):
+            return "http: server gave HTTP response to HTTPS client"
+        return "tls: first record does not look like a TLS handshake"
+    lowered = error.lower()
+    if "alert" in lowered:
+        for ours, go in _ALERTS.items():
+            if f"alert {ours}" in lowered:
+                return f"remote error: tls: {go}"
+    if "closed" in lowered or "eof" in lowered:
+        return "EOF"
+    return error.removeprefix("OpenSSL ")
+
+
+def certificate(leaf: x509.Certificate, name: str, expired_at: x509.Certificate | None, now: dt.datetime) -> str:
+    """Why a server certificate was not accepted, in the order in which Go looks: name, then validity, then trust.
+
+    ``name`` is the host or IP it had to be for, ``expired_at`` the certificate of the chain that OpenSSL found outside
+    its validity, or None.
+    """
+    prefix = "tls: failed to verify certificate: x509: "
+    if complaint := _name_complaint(leaf, name):
+        return prefix + complaint
+    if expired_at is not None:
+        current = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+        after, before = expired_at.not_valid_after_utc, expired_at.not_valid_before_utc
+        relation = f"is before {before:%Y-%m-%dT%H:%M:%SZ}" if now < before else f"is after {after:%Y-%m-%dT%H:%M:%SZ}"
+        return f"{prefix}certificate has expired or is not yet valid: current time {current} {relation}"
+    return prefix + "certificate signed by unknown authority"
+
+
+def _name_complaint(leaf: x509.Certificate, name: str) -> str:
+    """Go's HostnameError text, "" when the certificate is for ``name``."""
+    try:
+        sans = leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME).value
+    except (x509.ExtensionNotFound, ValueError):
+        sans = x509.SubjectAlternativeName([])
+    assert isinstance(sans, x509.SubjectAlternativeName)
+    dns, ips = sans.get_values_for_type(x509.DNSName), sans.get_values_for_type(x509.IPAddress)
+    try:
+        ip = ipaddress.ip_address(name)
+    except ValueError:
+        if any(_matches(pattern.lower(), name.lower()) for pattern in dns):
+            return ""
+        if not dns and not ips:
+            common_names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+            if common_names and _matches(str(common_names[0].value).lower(), name.lower()):
+                return "certificate relies on legacy Common Name field, use SANs instead"
+        if not dns:
+            return f"certificate is not valid for any names, but wanted to match {name}"
+        return f"certificate is valid for {', '.join(dns)}, not {name}"
+    if ip in ips:
+        return ""
+    if not ips:
+        return f"cannot validate certificate for {name} because it doesn't contain any IP SANs"
+    return f"certificate is valid for {', '.join(map(str, ips))}, not {name}"
+
+
+def _matches(pattern: str, name: str) -> bool:
+    """A DNS name against a certificate's pattern: a star stands for exactly one left-most label."""
+    pattern_labels, labels = pattern.rstrip(".").split("."), name.rstrip(".").split(".")
+    if len(pattern_labels) != len(labels):
+        return False
+    return all(p == n or (p == "*" and no == 0) for no, (p, n) in enumerate(zip(pattern_labels, labels, strict=True)))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _resolver() -> str:
+    """`` on 10.0.0.53:53``, as Go's own resolver adds it; "" where there is no resolv.conf to read."""
+    try:
+        for line in Path("/etc/resolv.conf").read_text("utf-8", "replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[0] == "nameserver":
+                return f" on {_bracketed(words[1])}:53"
+    except OSError:
+        pass
+    return ""

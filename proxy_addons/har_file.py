@@ -1,0 +1,42 @@
+"""A HAR that is valid JSON after every entry, and gets its name when it is whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from analyzers.output import har
+
+
+class HarFile:
+    """Writes ``path`` + ".partial", 0600, entry by entry. Not thread-safe."""
+
+    def __init__(self, path: Path, version: str) -> None:
+        """``version`` is mitmkube's. Raises OSError."""
+        self._path = path
+        self._partial = path.with_name(path.name + ".partial")
+        fd = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._file = os.fdopen(fd, "r+b")
+        head = har.head(version).encode()
+        self._file.write(head + har.TAIL.encode())
+        self._file.flush()
+        self._end = len(head)
+        self._separator = b""
+
+    def write(self, entry: str) -> None:
+        """Append one entry, as ``har.entry_text`` makes it. Raises OSError."""
+        added = self._separator + entry.encode("utf-8", "replace")
+        self._file.seek(self._end)
+        # The new tail goes out with the entry: a reader finds a whole document before and after.
+        self._file.write(added + har.TAIL.encode())
+        self._file.flush()
+        self._end += len(added)
+        self._separator = har.SEPARATOR.encode()
+
+    def finish(self, document: str) -> None:
+        """Replace what was written live by ``document``, which knows the whole story, and give it its name."""
+        self._file.seek(0)
+        self._file.write(document.encode("utf-8", "replace"))
+        self._file.truncate()
+        self._file.close()
+        self._partial.replace(self._path)

@@ -1,0 +1,245 @@
+"""The proxy's layers: CONNECT that reaches the server first, a handshake that waits for the client's identity, and
+credentials that no addon ever sees.
+
+A CONNECT is answered only when TCP and the server's half of TLS stand. What goes wrong there is put into the reason
+phrase of the refusal, in Go's words, and kubectl prints it as if it had met it itself. The server's handshake stops
+where it asks for a client certificate; the client is then asked for its own, and the same handshake goes on as exactly
+that identity. No connection is made twice.
+
+The shapes follow mitmproxy's own ``proxy/layers``: generators that yield commands and know no sockets.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from collections.abc import Generator
+from typing import Any, cast
+
+from mitmproxy import http
+from mitmproxy.connection import ConnectionState
+from mitmproxy.proxy import commands, events, layer, tunnel
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer
+from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+
+from analyzers.exchange import FailurePhase
+from proxy_addons import go_errors
+from proxy_addons.lifted import Lifted
+from proxy_addons.tunnels import Tunnels
+from proxy_addons.upstream import Upstream
+
+FAILURE = "mitmkube.failure"
+"""Key of ``flow.metadata``: [phase, message in Go's words]."""
+
+_NEVER_STATUS = ("/openapi", "/version", "/livez", "/readyz", "/healthz")
+
+type Commands = Generator[commands.Command, Any]
+
+
+class StartHandshake(events.Event):
+    """Tells ``ServerTLS`` to begin, before there is anything for its child to do."""
+
+
+class ServerTLS(ServerTLSLayer):
+    """TLS to the server, up to the question who the client is; goes on when the child has an answer."""
+
+    suspended = False
+
+    def __init__(self, context: Context, tunnels: Tunnels, upstream: Upstream) -> None:
+        super().__init__(context)
+        self._tunnels = tunnels
+        self._upstream = upstream
+        context.server.sni = upstream.server_name
+
+    @property
+    def ready(self) -> bool:
+        """Whether the client may be told that the tunnel stands."""
+        return self.suspended or self.tunnel_state is tunnel.TunnelState.OPEN
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, StartHandshake):
+            self.tunnel_state = tunnel.TunnelState.ESTABLISHING
+            yield from self.start_handshake()
+        elif isinstance(event, events.Start):
+            yield from self.event_to_child(event)
+        else:
+            yield from super()._handle_event(event)
+
+    def receive_handshake_data(self, data: bytes) -> layer.CommandGenerator[tuple[bool, str | None]]:
+        handshake = self.tls.get_app_data()
+        handshake.first_bytes = handshake.first_bytes or data[:16]
+        done, err = yield from super().receive_handshake_data(data)
+        if err and handshake.wants_identity:
+            self.suspended = True
+            self.tunnel_state = tunnel.TunnelState.INACTIVE
+            yield from self.tls_interact()
+            return False, None
+        if err:
+            err = handshake.certificate_error(dt.datetime.now(dt.UTC)) or go_errors.tls(err, handshake.first_bytes)
+        return done, err
+
+    def on_handshake_error(self, err: str) -> layer.CommandGenerator[None]:
+        # A time limit leaves its reason on the connection and closes it, which arrives here as "connection closed".
+        yield from super().on_handshake_error(go_errors.tls(self.conn.error or err))
+
+    def _handle_command(self, command: commands.Command) -> layer.CommandGenerator[None]:
+        resumes = isinstance(command, commands.OpenConnection) and command.connection == self.conn and self.suspended
+        if not resumes:
+            yield from super()._handle_command(command)
+            return
+        assert isinstance(command, commands.OpenConnection)
+        self.suspended = False
+        self.command_to_reply_to = command
+        self.tunnel_state = tunnel.TunnelState.ESTABLISHING
+        refusal = self._tunnels.present_identity(self._upstream, self.context.client, self.tls)
+        if not refusal and not self.conn.state & ConnectionState.CAN_READ:
+            refusal = "EOF"
+        if refusal:
+            self.conn.error = refusal
+            yield commands.CloseConnection(self.conn)
+            yield from self._handshake_finished(refusal)
+        else:
+            yield from self._handle_event(events.DataReceived(self.conn, b""))
+
+
+class ClientTLS(ClientTLSLayer):
+    """TLS with the client; once its certificate is known, the server's handshake is told to go on."""
+
+    def receive_handshake_data(self, data: bytes) -> layer.CommandGenerator[tuple[bool, str | None]]:
+        done, err = yield from super().receive_handshake_data(data)
+        if done and not err and not self.context.server.tls_established and not self.context.server.error:
+            yield commands.OpenConnection(self.context.server)  # its error is what the next request meets
+        return done, err
+
+
+class KubeHttpStream(HttpStream):
+    """One request, or the CONNECT before it."""
+
+    def __init__(self, context: Context, stream_id: int, tunnels: Tunnels) -> None:
+        super().__init__(context, stream_id)
+        self._tunnels = tunnels
+
+    def handle_connect_regular(self) -> layer.CommandGenerator[None]:
+        lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
+        admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
+        if not isinstance(admitted, Upstream):
+            self.flow.response = admitted
+            yield from self.handle_connect_finish()
+            return
+        err = yield commands.OpenConnection(self.context.server)
+        if err:
+            self._refuse(*go_errors.dial(self.flow.request.host, self.flow.request.port, str(err)))
+            yield from self.handle_connect_finish()
+        elif admitted.scheme == "http":
+            yield from self.handle_connect_finish()
+        else:
+            self.child_layer = ServerTLS(self.context, self._tunnels, admitted)
+            self._handle_event = self._connecting
+            yield from self._connecting(StartHandshake())
+
+    def _connecting(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Between CONNECT and its answer: whatever the server sends belongs to its handshake."""
+        child = cast(ServerTLS, self.child_layer)
+        if isinstance(event, RequestProtocolError):
+            yield commands.CloseConnection(self.context.server)
+            self._handle_event = self.state_errored
+            return
+        if isinstance(event, StartHandshake | events.ConnectionEvent | events.CommandCompleted):
+            yield from child.handle_event(event)
+        if self.context.server.error:
+            self._refuse("tls", self.context.server.error)
+            yield from self.handle_connect_finish()
+        elif child.ready:
+            yield from self.handle_connect_finish()
+
+    def _refuse(self, phase: FailurePhase, message: str) -> None:
+        """Answer the CONNECT with a reason phrase that kubectl will print."""
+        self.context.server.error = self.context.server.error or message
+        self.flow.metadata[FAILURE] = [phase, message]
+        self._handle_event = self.state_errored
+        phrase = " ".join(message.split()).encode("ascii", "backslashreplace")
+        self.flow.response = http.Response.make(502, b"", {"Content-Length": "0"})
+        self.flow.response.data.reason = phrase
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        if self.mode is HTTPMode.regular:
+            lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
+            admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
+            if not isinstance(admitted, Upstream):
+                yield from self._answer(admitted)
+                return False
+        connection, err = yield GetHttpConnection(
+            (self.flow.request.host, self.flow.request.port),
+            self.flow.request.scheme == "https",
+            self.flow.server_conn.via,
+            self.flow.server_conn.transport_protocol,
+        )
+        if not err:
+            self.context.server = self.flow.server_conn = connection
+            return True
+        phase, message = self._tunnels.explain(err, self.flow.request, self.context.client)
+        self.flow.metadata[FAILURE] = [phase, message]
+        yield from self._answer(_as_response(self.flow.request, phase, message))
+        return False
+
+    def _answer(self, response: http.Response) -> Commands:
+        """Answer in the server's place, whether or not the client is still sending its body."""
+        self.flow.response = response
+        response.timestamp_start = time.time()
+        client_done = self.client_state == self.state_done
+        yield from self.send_response()
+        if not client_done:
+            self.flow.live = False
+            self.client_state = self.state_errored
+            yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+
+class KubeHttpLayer(HttpLayer):
+    """Takes credentials off a request before any addon sees it, and puts them back on what is sent to the server."""
+
+    def __init__(self, context: Context, mode: HTTPMode, tunnels: Tunnels) -> None:
+        super().__init__(context, mode)
+        self._tunnels = tunnels
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        self.streams[stream_id] = KubeHttpStream(self.context.fork(), stream_id, self._tunnels)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestHeaders):
+            if isinstance(child, HttpStream):
+                self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
+            elif lifted := self._tunnels.lifted.get(event.request):
+                event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
+        yield from super().event_to_child(child, event)
+
+
+def _as_response(request: http.Request, phase: FailurePhase, message: str) -> http.Response:
+    """A failure met after the tunnel stood, as kubectl can show it in one line.
+
+    Discovery never decodes a Status, but shows a 502 of text/plain verbatim; everything else decodes one. There is no
+    Retry-After: clients would try ten times more.
+    """
+    text = message if phase != "mitmkube" else f"mitmkube: {message}"
+    path = request.path.partition("?")[0]
+    if path.startswith(_NEVER_STATUS) or _is_discovery(path):
+        return http.Response.make(502, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": text,
+        "reason": "ServiceUnavailable",
+        "code": 503,
+    }
+    return http.Response.make(503, json.dumps(status).encode(), {"Content-Type": "application/json"})
+
+
+def _is_discovery(path: str) -> bool:
+    """/api, /api/v1, /apis, /apis/GROUP and /apis/GROUP/VERSION."""
+    segments = path.strip("/").split("/")
+    return (segments[0] == "api" and len(segments) <= 2) or (segments[0] == "apis" and len(segments) <= 3)

@@ -1,0 +1,63 @@
+"""The credentials of one request, held outside the flow while it passes through addons, pages and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mitmproxy import http
+
+from analyzers import redact
+from analyzers.decode import credential
+
+type Field = tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """Header fields that grant access, each with its place, and what may be said of them."""
+
+    fields: tuple[tuple[int, Field], ...] = field(default=(), repr=False)
+    proxy_authorization: str = field(default="", repr=False)
+    credential: credential.Credential | None = None
+
+    @classmethod
+    def take_from(cls, request: http.Request) -> Lifted:
+        """Take them off ``request``. Proxy-Authorization is meant for us and never goes back."""
+        secret: list[tuple[int, Field]] = []
+        kept: list[Field] = []
+        for_us = ""
+        for place, (name, value) in enumerate(request.headers.fields):
+            if name.lower() == b"proxy-authorization":
+                for_us = value.decode("latin-1")
+            elif redact.is_secret_header(name.decode("latin-1"), value.decode("latin-1")):
+                secret.append((place, (name, value)))
+            else:
+                kept.append((name, value))
+        if not secret and not for_us:
+            return cls()
+        request.headers.fields = tuple(kept)
+        decoded = credential.decode((n.decode("latin-1"), v.decode("latin-1")) for _, (n, v) in secret)
+        return cls(tuple(secret), for_us, decoded)
+
+    def put_back(self, request: http.Request) -> http.Request:
+        """A copy of ``request`` with them on it, in their places, for the server only."""
+        if not self.fields:
+            return request
+        fields = list(request.headers.fields)
+        for place, pair in self.fields:
+            fields.insert(place, pair)
+        data = request.data
+        return http.Request(
+            host=data.host,
+            port=data.port,
+            method=data.method,
+            scheme=data.scheme,
+            authority=data.authority,
+            path=data.path,
+            http_version=data.http_version,
+            headers=http.Headers(fields),
+            content=None,
+            trailers=None,
+            timestamp_start=data.timestamp_start,
+            timestamp_end=data.timestamp_end,
+        )

@@ -1,0 +1,106 @@
+"""Where connections may go and how long they may take: client-go's limits, which mitmproxy does not have."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+
+from mitmproxy import ctx
+from mitmproxy.connection import Client, Connection, Server
+from mitmproxy.proxy import server, server_hooks
+from mitmproxy.tls import TlsData
+
+from proxy_addons import go_errors
+from proxy_addons.tunnels import Tunnels
+
+DIAL_SECONDS = 30  # client-go/transport/cache.go
+TLS_SECONDS = 10  # apimachinery/pkg/util/net/http.go
+
+# HTTP/2's pings, which told client-go of a dead peer after 45 s, are gone with HTTP/2: TCP probes take their place.
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 15, 10, 3
+
+
+class Reach:
+    """Lets connections out to the kubeconfig's servers only, and ends those that hang."""
+
+    name = "mitmkube-reach"
+
+    def __init__(self, tunnels: Tunnels) -> None:
+        self._tunnels = tunnels
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        address = data.server.address
+        if address is None or not self._tunnels.upstreams.find(address[0], address[1]):
+            data.server.error = "mitmkube: not a server of the kubeconfig"
+            return
+        self._limit(DIAL_SECONDS, go_errors.DIAL_TIMED_OUT, data.client, data.server)
+
+    def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._clear(data.server)
+        transport = _transport(data.client, data.server)
+        if transport is not None and transport.writer is not None:
+            keep_alive(transport.writer.get_extra_info("socket", None))
+
+    def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._clear(data.server)
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._clear(data.server)
+
+    def client_disconnected(self, client: Client) -> None:
+        self._tunnels.close(client)
+
+    def tls_start_server(self, data: TlsData) -> None:
+        upstream = self._tunnels.of(data.context.client)
+        if upstream is None or not isinstance(data.conn, Server):
+            raise AssertionError("a TLS connection to a server that nobody was admitted to")
+        client = data.context.client
+        first = not client.tls_established
+        data.ssl_conn = self._tunnels.trust.handshake(upstream, may_suspend=True)
+        if not first:
+            # A second connection of the same tunnel: the client has long said who it is.
+            self._tunnels.present_identity(upstream, client, data.ssl_conn)
+        self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
+
+    def tls_established_server(self, data: TlsData) -> None:
+        self._clear(data.conn)
+
+    def tls_failed_server(self, data: TlsData) -> None:
+        self._clear(data.conn)
+
+    def _limit(self, seconds: float, reason: str, client: Client, connection: Server) -> None:
+        self._clear(connection)
+        loop = asyncio.get_running_loop()
+        self._timers[connection.id] = loop.call_later(seconds, self._give_up, reason, client, connection)
+
+    def _clear(self, connection: Connection) -> None:
+        timer = self._timers.pop(connection.id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _give_up(self, reason: str, client: Client, connection: Server) -> None:
+        self._timers.pop(connection.id, None)
+        transport = _transport(client, connection)
+        if transport is not None and transport.handler is not None:
+            connection.error = reason
+            transport.handler.cancel(reason)
+
+
+def _transport(client: Client, connection: Connection) -> server.ConnectionIO | None:
+    handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
+    return handler.transports.get(connection) if handler is not None else None
+
+
+def keep_alive(sock: socket.socket) -> None:
+    """Have the kernel notice a dead peer within 45 seconds of silence."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    idle = 0x10 if sys.platform == "darwin" else socket.TCP_KEEPIDLE  # macOS calls it TCP_KEEPALIVE
+    sock.setsockopt(socket.IPPROTO_TCP, idle, KEEPALIVE_IDLE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_INTERVAL_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Bytes that nobody acknowledges keep the probes from starting; they get the same 45 s.
+        total = KEEPALIVE_IDLE_SECONDS + KEEPALIVE_INTERVAL_SECONDS * KEEPALIVE_PROBES
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, total * 1000)

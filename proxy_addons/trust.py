@@ -1,0 +1,207 @@
+"""OpenSSL contexts that trust what client-go would trust for a server, and remember why they did not.
+
+mitmproxy's own contexts know one CA for all servers and certifi's roots; a kubeconfig has one CA per cluster, and
+without it Go takes the system's roots.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import ipaddress
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+
+from proxy_addons import go_errors
+from proxy_addons.upstream import KeyPair, Upstream
+
+_lib, _ffi = SSL._lib, SSL._ffi
+
+# crypto/x509/root_linux.go and root_unix.go: the first file that exists, and every file of the folders.
+_ROOT_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+_ROOT_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
+
+# Go looks at no common name.
+_HOST_FLAGS = _lib.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | _lib.X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
+_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID = 10, 9
+
+
+@dataclass(slots=True)
+class Handshake:
+    """What is known of one handshake with a server, kept as the connection's app data.
+
+    ``wants_identity`` is true once the server asked for a client certificate and none was decided on yet.
+    """
+
+    upstream: Upstream
+    chain: dict[int, x509.Certificate] = field(default_factory=dict)
+    errors: list[tuple[int, int]] = field(default_factory=list)  # (X509_V_ERR_*, depth)
+    wants_identity: bool = False
+    first_bytes: bytes = b""
+
+    def certificate_error(self, now: dt.datetime) -> str:
+        """Why the server's certificate was refused, in Go's words; "" when it was not."""
+        if not self.errors or 0 not in self.chain:
+            return ""
+        outside = [depth for number, depth in self.errors if number in (_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID)]
+        expired = self.chain.get(outside[0]) if outside else None
+        return go_errors.certificate(self.chain[0], self.upstream.server_name, expired, now)
+
+
+class Trust:
+    """Makes the connection object for a handshake with a server. Contexts are made once per CA and identity."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._environ = environ
+        self._contexts: dict[tuple[bytes | None, bool, bool], SSL.Context] = {}
+        self._roots: list[x509.Certificate] | None = None
+
+    def handshake(self, upstream: Upstream, *, may_suspend: bool) -> SSL.Connection:
+        """A client connection to ``upstream``, verifying as its kubeconfig says.
+
+        With ``may_suspend`` it stops with ``WantX509LookupError`` where the server asks for a client certificate, until
+        ``present`` is called. Raises ValueError when the CA cannot be used.
+        """
+        connection = SSL.Connection(self._context(upstream.ca, upstream.insecure, may_suspend))
+        connection.set_app_data(Handshake(upstream))
+        param = _lib.SSL_get0_param(connection._ssl)
+        _lib.X509_VERIFY_PARAM_set_hostflags(param, _HOST_FLAGS)
+        try:
+            ip = ipaddress.ip_address(upstream.server_name).packed
+            _lib.X509_VERIFY_PARAM_set1_ip(param, ip, len(ip))
+        except ValueError:
+            name = upstream.server_name.encode("idna")
+            connection.set_tlsext_host_name(name)
+            _lib.X509_VERIFY_PARAM_set1_host(param, name, len(name))
+        connection.set_alpn_protos([b"http/1.1"])
+        connection.set_connect_state()
+        return connection
+
+    def present(self, connection: SSL.Connection, pair: KeyPair | None) -> None:
+        """Decide who a suspended handshake goes on as; None goes on without a certificate."""
+        identity = _bare_context()
+        if pair is not None:
+            identity.use_certificate(pair.chain[0])
+            for issuer in pair.chain[1:]:
+                identity.add_extra_chain_cert(issuer)
+            identity.use_privatekey(pair.key)
+        connection.set_context(identity)
+        connection.get_app_data().wants_identity = False
+
+    def _context(self, ca: bytes | None, insecure: bool, may_suspend: bool) -> SSL.Context:
+        key = (ca, insecure, may_suspend)
+        if key not in self._contexts:
+            context = _bare_context()
+            # The name is checked by OpenSSL too; the callback only writes down what was found.
+            context.set_verify(SSL.VERIFY_NONE if insecure else SSL.VERIFY_PEER, _remember)
+            store = context.get_cert_store()
+            assert store is not None
+            for root in _certificates(ca) if ca is not None else self._system_roots():
+                store.add_cert(crypto.X509.from_cryptography(root))
+            # kubectl accepts an intermediate as the only CA; OpenSSL's default wants a self-signed one.
+            store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+            if may_suspend:
+                _lib.SSL_CTX_set_cert_cb(context._context, _suspend, _ffi.NULL)
+            self._contexts[key] = context
+        return self._contexts[key]
+
+    def _system_roots(self) -> list[x509.Certificate]:
+        if self._roots is None:
+            self._roots = _read_roots(self._environ)
+        return self._roots
+
+
+def _bare_context() -> SSL.Context:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    # Go has no such level: it takes any RSA key of 1024 bits or more.
+    context.set_cipher_list(b"DEFAULT@SECLEVEL=1")
+    return context
+
+
+def _certificates(pem: bytes) -> list[x509.Certificate]:
+    """Every readable certificate of a bundle, as Go's AppendCertsFromPEM: others are passed over."""
+    found = []
+    for block in pem.split(b"-----BEGIN CERTIFICATE-----")[1:]:
+        body = block.partition(b"-----END CERTIFICATE-----")[0]
+        try:
+            found.append(
+                x509.load_pem_x509_certificate(
+                    b"-----BEGIN CERTIFICATE-----" + body + b"-----END CERTIFICATE-----\n",
+                )
+            )
+        except ValueError:
+            continue
+    if not found:
+        raise ValueError("the CA holds no certificate that can be read")
+    return found
+
+
+def _read_roots(environ: Mapping[str, str]) -> list[x509.Certificate]:
+    """The system's roots as Go finds them: SSL_CERT_FILE and SSL_CERT_DIR replace the usual places."""
+    files = [environ["SSL_CERT_FILE"]] if environ.get("SSL_CERT_FILE") else list(_ROOT_FILES)
+    folders = environ["SSL_CERT_DIR"].split(":") if environ.get("SSL_CERT_DIR") else list(_ROOT_FOLDERS)
+    pems = [data for data in map(_read, map(Path, files)) if data][:1]
+    if environ.get("SSL_CERT_DIR") or not pems:
+        for folder in map(Path, folders):
+            pems += [data for entry in _entries(folder) if (data := _read(entry))]
+    roots: list[x509.Certificate] = []
+    for pem in pems:
+        try:
+            roots += _certificates(pem)
+        except ValueError:
+            continue
+    return roots
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _remember(connection: SSL.Connection, cert: crypto.X509, number: int, depth: int, ok: int) -> bool:
+    """OpenSSL's verify callback: write down the chain and what is wrong with it, decide nothing."""
+    handshake = connection.get_app_data()
+    if isinstance(handshake, Handshake):
+        handshake.chain.setdefault(depth, cert.to_cryptography())
+        if not ok:
+            handshake.errors.append((number, depth))
+    return bool(ok)
+
+
+def _connection_of(ssl: Any) -> SSL.Connection | None:
+    mapping: Any = SSL.Connection._reverse_mapping
+    return mapping.get(ssl)  # type: ignore[no-any-return]
+
+
+def _suspend_handshake(ssl: Any, _argument: Any) -> int:
+    """OpenSSL's certificate callback: -1 suspends the handshake until the client's identity is known."""
+    connection = _connection_of(ssl)
+    if connection is None:
+        return 1
+    connection.get_app_data().wants_identity = True
+    return -1
+
+
+_suspend: Callable[..., int] = _ffi.callback("int(SSL *, void *)")(_suspend_handshake)

@@ -1,0 +1,96 @@
+"""What the layers ask: may this client go there, which server is that, and as whom."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from weakref import WeakKeyDictionary
+
+from mitmproxy import http
+from mitmproxy.connection import Client
+from OpenSSL import SSL
+
+from analyzers.exchange import FailurePhase
+from proxy_addons import go_errors
+from proxy_addons.lifted import Lifted
+from proxy_addons.trust import Trust
+from proxy_addons.upstream import Upstream, Upstreams
+
+STRANGER = "mitmkube.stranger"
+"""Key of ``flow.metadata``: the client did not know the proxy's password, so the flow is nobody's we report on."""
+
+_UNKNOWN_IDENTITY = (
+    "the client presented a certificate whose key no user of the kubeconfig has, so it cannot be passed on "
+    "(a credential plugin that returns a certificate keeps the key to itself)"
+)
+
+
+class Tunnels:
+    """The proxy's open tunnels and what is held for them. One per running proxy."""
+
+    def __init__(self, upstreams: Upstreams, trust: Trust | None = None) -> None:
+        self.upstreams = upstreams
+        self.trust = trust or Trust()
+        self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
+        self._by_client: dict[str, Upstream] = {}
+        self._refusals: dict[str, str] = {}
+
+    def admit(self, request: http.Request, lifted: Lifted, client: Client) -> Upstream | http.Response:
+        """The server that ``request`` may reach, or the answer that refuses it."""
+        user, password = _user_info(lifted.proxy_authorization)
+        if not self.upstreams.authenticated(password):
+            return _refusal(407, "Proxy Authentication Required", {"Proxy-Authenticate": 'Basic realm="mitmkube"'})
+        upstream = self.upstreams.find(request.host, request.port, user)
+        if upstream is None:
+            return _refusal(403, f"mitmkube: {request.host}:{request.port} is no server of the kubeconfig")
+        if upstream.problem:
+            return _refusal(502, upstream.problem)
+        self._by_client[client.id] = upstream
+        return upstream
+
+    def of(self, client: Client) -> Upstream | None:
+        """The server that this client's connection was admitted to."""
+        return self._by_client.get(client.id)
+
+    def close(self, client: Client) -> None:
+        """Forget a client that has gone."""
+        self._by_client.pop(client.id, None)
+        self._refusals.pop(client.id, None)
+
+    def present_identity(self, upstream: Upstream, client: Client, tls: SSL.Connection) -> str:
+        """Let a suspended handshake go on as the client: "" when it may, else why not."""
+        pair = None
+        if client.certificate_list:
+            pair = self.upstreams.key_pairs.find(client.certificate_list[0].fingerprint())
+            if pair is None:
+                self._refusals[client.id] = _UNKNOWN_IDENTITY
+                return _UNKNOWN_IDENTITY
+        self.trust.present(tls, pair)
+        return ""
+
+    def explain(self, error: str, request: http.Request, client: Client) -> tuple[FailurePhase, str]:
+        """Phase and words of a connection that failed after the client's own handshake."""
+        if refusal := self._refusals.get(client.id):
+            return "mitmkube", refusal
+        if "Connect call failed" in error or "Errno" in error or error == go_errors.DIAL_TIMED_OUT:
+            return go_errors.dial(request.host, request.port, error)
+        return "tls", go_errors.tls(error)
+
+
+def _user_info(header: str) -> tuple[str, str]:
+    """User and password of a Basic header; empty strings when there is none that can be read."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(value, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "", ""
+    return user, password
+
+
+def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> http.Response:
+    """One line in the reason phrase, where a CONNECT's client looks, and in the body, where others do."""
+    response = http.Response.make(status, reason.encode(), {"Content-Type": "text/plain", **(headers or {})})
+    response.data.reason = " ".join(reason.split()).encode("ascii", "backslashreplace")
+    return response
