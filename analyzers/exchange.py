@@ -110,16 +110,16 @@ class Response:
     error_event: bytes | None = field(default=None, repr=False)
 
 
-FailurePhase = Literal["dns", "dial", "tls", "request", "response", "mitmkube"]
+FailurePhase = Literal["proxy", "dns", "dial", "tls", "request", "response", "mitmkube"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """Why there is no (whole) response: the leg between the proxy and the server broke, or mitmkube refused.
 
-    ``phase`` names how far it got: name lookup, TCP dial, TLS handshake, after the request was begun and before any
-    response ("request"), after the response was begun ("response"), or ``mitmkube`` when the proxy itself is the cause.
-    ``message`` is in the words client-go would have used.
+    ``phase`` names how far it got: a forward proxy on the way, name lookup, TCP dial, TLS handshake, after the request
+    was begun and before any response ("request"), after the response was begun ("response"), or ``mitmkube`` when the
+    proxy itself is the cause. ``message`` is in the words client-go would have used.
     """
 
     phase: FailurePhase

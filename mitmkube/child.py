@@ -9,7 +9,14 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from mitmkube.errors import UserError
+
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
+
+
+class CannotStart(UserError):
+    """The command could not be started; ``status`` is what a shell would end with."""
+
 
 # The terminal sends these to the whole foreground group: the child has them already.
 _LEFT_TO_CHILD = (signal.SIGINT, signal.SIGQUIT)
@@ -26,8 +33,13 @@ class Ended:
 
 
 async def run(argv: Sequence[str], environ: Mapping[str, str]) -> Ended:
-    """Run ``argv`` to its end. Raises FileNotFoundError or PermissionError when it cannot be started."""
-    child = await asyncio.to_thread(subprocess.Popen, list(argv), env=dict(environ))
+    """Run ``argv`` to its end. Raises CannotStart."""
+    try:
+        child = subprocess.Popen(list(argv), env=dict(environ))
+    except FileNotFoundError:
+        raise CannotStart(f"{argv[0]}: command not found", NOT_FOUND) from None
+    except OSError as error:
+        raise CannotStart(f"{argv[0]}: {(error.strerror or str(error)).lower()}", NOT_EXECUTABLE) from None
     with _signals_for(child):
         returned = await asyncio.to_thread(child.wait)
     if returned < 0:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import NoReturn
 
 from mitmkube.errors import UserError
 
@@ -18,12 +21,13 @@ OWN_ERROR = 125  # of ``run``, whose other statuses are the command's own; env(1
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the ``mitmkube`` command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    _quiet_libraries()
     own_error = OWN_ERROR if arguments[:1] == ["run"] else BAD_INPUT
     try:
         return _dispatch(arguments)
     except UserError as error:
         print(f"mitmkube: {error}", file=sys.stderr)
-        return own_error
+        return own_error if error.status is None else error.status
     except KeyboardInterrupt:
         return 130
     except SystemExit as exit_:  # argparse has printed its own line
@@ -36,6 +40,35 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return own_error
+
+
+def _quiet_libraries() -> None:
+    """stderr belongs to the command and the report: libraries say nothing there, and mitmkube one line at most."""
+    logging.getLogger().addHandler(logging.NullHandler())
+    if os.environ.get("MITMKUBE_DEBUG"):
+        logging.basicConfig(level=logging.INFO)
+        return
+    warnings.simplefilter("ignore")
+    ours = logging.getLogger("mitmkube")
+    ours.propagate = False
+    handler = logging.StreamHandler()
+    handler.setFormatter(_OneLine("mitmkube: %(message)s"))
+    ours.addHandler(handler)
+
+
+class _OneLine(logging.Formatter):
+    def formatException(self, ei: object) -> str:
+        return ""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(super().format(record).split())
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} ({self.prog} --help shows how)")
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -57,11 +90,19 @@ def _dispatch(arguments: list[str]) -> int:
             ),
             os.environ,
         )
+    if options.command == "web":
+        from mitmkube.web import web
+
+        return web(os.environ, options.port, options.web_port)
+    if options.command == "kubeconfig":
+        from mitmkube.web import kubeconfig
+
+        return kubeconfig(os.environ, options.file)
     raise UserError(f"unknown command {options.command}")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> _Parser:
+    parser = _Parser(
         prog="mitmkube",
         description="Shows what a kubectl command really sent and got, why it failed, and what to do next.",
     )
@@ -74,4 +115,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--har", type=Path, metavar="FILE", help="write the traffic as HAR, annotated and redacted")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
+    web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
+    web.add_argument("--port", type=int, help="of the proxy; kept for the next start")
+    web.add_argument("--web-port", type=int, help="of the page; kept for the next start")
+    kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
+    kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
     return parser

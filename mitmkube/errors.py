@@ -4,4 +4,11 @@ from __future__ import annotations
 
 
 class UserError(Exception):
-    """One line for a person: what happened and what to do. Printed without a traceback."""
+    """One line for a person: what happened and what to do. Printed without a traceback.
+
+    ``status`` is the exit status to end with, None for the command's usual one.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status

@@ -7,13 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from analyzers.kubeconfig import Cluster, Kubeconfig, KubeconfigError, Selection, config_paths, in_cluster, load
+from analyzers.kubeconfig import (
+    Cluster,
+    Kubeconfig,
+    KubeconfigError,
+    Selection,
+    forward_proxy,
+)
 from analyzers.kubeconfig.load import read_file
 from analyzers.kubeconfig.syntax import stanzas, text_of
 from mitmkube.invocation import Invocation, prepare
 from mitmkube.overlay import Overlay
 from proxy_addons.kubeconfig_upstreams import key_pairs, upstream
 from proxy_addons.upstream import Upstream, Upstreams
+
+OVERLAY = "kubeconfig"
+"""The overlay's file name."""
 
 # The user name in a proxy-url of ours begins so; an overlay is recognised by it.
 _USER_PREFIX = "mitmkube-"
@@ -30,7 +39,6 @@ class Plan:
     notices: tuple[str, ...]
     _home: Path
     _password: str = field(repr=False)
-    _path: Path
     _overlay: Overlay | None = None
 
     @property
@@ -43,8 +51,8 @@ class Plan:
         """The user's own files, merged."""
         return self.invocation.kubeconfig
 
-    def write_overlay(self, port: int, ca: bytes) -> None:
-        """Write the overlay for a proxy at ``port`` and put it into the environment. Raises OSError."""
+    def write_overlay(self, path: Path, port: int, ca: bytes) -> None:
+        """Write the overlay for a proxy at ``port`` to ``path`` and put it into the environment. Raises OSError."""
         if self.invocation.direct:
             return
 
@@ -52,7 +60,7 @@ class Plan:
             return f"http://{proxy_user(self.invocation, cluster.name)}:{self._password}@127.0.0.1:{port}"
 
         self._overlay = Overlay.write(
-            self._path,
+            path,
             self.kubeconfig,
             proxy_url,
             ca,
@@ -66,34 +74,22 @@ class Plan:
         return self._overlay.carry_back() if self._overlay else ()
 
 
-def plan(argv: tuple[str, ...], environ: Mapping[str, str], folder: Path, password: str) -> Plan:
+def plan(argv: tuple[str, ...], environ: Mapping[str, str], password: str) -> Plan:
     """Make ``argv`` ready. Raises KubeconfigError."""
     home = _home(environ)
     own, notices = _without_overlays(environ, home)
     invocation = prepare(argv, own, home)
-    return _plan(invocation, own, home, folder / "kubeconfig", password, notices)
+    return _plan(invocation, own, home, password, notices)
 
 
-def standing_plan(environ: Mapping[str, str], folder: Path, password: str) -> Plan:
+def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
     """For a proxy that stays up and does not know the commands. Raises KubeconfigError."""
     home = _home(environ)
     own, _ = _without_overlays(environ, home)
-    kubeconfig = load(config_paths(own, home))
-    pod = None if kubeconfig.files else in_cluster(own)
-    clusters = {**kubeconfig.clusters, **(pod.clusters if pod else {})}
-    upstreams = {name: cluster for name, cluster in clusters.items() if cluster.host}
-    if not upstreams:
+    invocation = prepare((), own, home)
+    if not invocation.upstreams:
         raise KubeconfigError("the kubeconfig names no cluster to watch; set KUBECONFIG to one that does")
-    invocation = Invocation(
-        argv=(),
-        paths=kubeconfig.paths,
-        kubeconfig=kubeconfig,
-        selection=kubeconfig.selected(),
-        upstreams=upstreams,
-        pod=pod,
-        key_pair_sources=kubeconfig.key_pair_sources,
-    )
-    return _plan(invocation, own, home, folder / "kubeconfig", password, ())
+    return _plan(invocation, own, home, password, ())
 
 
 def proxy_user(invocation: Invocation, cluster: str) -> str:
@@ -101,24 +97,24 @@ def proxy_user(invocation: Invocation, cluster: str) -> str:
     return f"{_USER_PREFIX}{list(invocation.upstreams).index(cluster) + 1}" if cluster in invocation.upstreams else ""
 
 
-def _plan(
-    invocation: Invocation, environ: dict[str, str], home: Path, path: Path, password: str, notices: tuple[str, ...]
-) -> Plan:
-    upstreams = tuple(_upstreams(invocation))
+def _plan(invocation: Invocation, environ: dict[str, str], home: Path, password: str, notices: tuple[str, ...]) -> Plan:
+    upstreams = tuple(_upstreams(invocation, environ))
     return Plan(
         argv=invocation.argv,
         environ=environ,
         invocation=invocation,
         upstreams=Upstreams(lambda: upstreams, key_pairs(invocation.key_pair_sources, invocation.paths), password),
-        notices=(*notices, *_insecure(invocation), *_other_proxy(invocation, environ)),
+        notices=(*notices, *_insecure(invocation)),
         _home=home,
         _password=password,
-        _path=path,
     )
 
 
-def _upstreams(invocation: Invocation) -> list[Upstream]:
-    return [upstream(cluster, proxy_user(invocation, name)) for name, cluster in invocation.upstreams.items()]
+def _upstreams(invocation: Invocation, environ: Mapping[str, str]) -> list[Upstream]:
+    return [
+        upstream(cluster, proxy_user(invocation, name), forward_proxy(cluster, environ))
+        for name, cluster in invocation.upstreams.items()
+    ]
 
 
 def _home(environ: Mapping[str, str]) -> Path:
@@ -154,12 +150,3 @@ def _insecure(invocation: Invocation) -> tuple[str, ...]:
     if cluster is None or not cluster.insecure or cluster.scheme != "https":
         return ()
     return (f"Cluster {cluster.name} has insecure-skip-tls-verify: nobody checked whose server this is.",)
-
-
-def _other_proxy(invocation: Invocation, environ: Mapping[str, str]) -> tuple[str, ...]:
-    cluster = invocation.selection.cluster
-    if cluster is None or not cluster.proxy_url:
-        return ()
-    return (
-        f"Cluster {cluster.name} has a proxy-url of its own, which mitmkube passes by: it dials the server itself.",
-    )

@@ -20,7 +20,7 @@ class HookTable(addonmanager.AddonManager):
     """
 
     def __init__(self, owner: master.Master) -> None:
-        super().__init__(owner)
+        super().__init__(owner)  # type: ignore[no-untyped-call]
         self._hooks: dict[str, list[Any]] = {}
 
     async def trigger_event(self, event: hooks.Hook) -> None:
@@ -43,7 +43,7 @@ class ProxyMaster(master.Master):
         self.addons = HookTable(self)
         self.server = proxyserver.Proxyserver()
         # Ours come first: they choose the layers and make the connection objects before mitmproxy's own would.
-        self.addons.add(core.Core(), *addons, self.server, next_layer.NextLayer(), tlsconfig.TlsConfig())
+        self.addons.add(core.Core(), *addons, self.server, next_layer.NextLayer(), tlsconfig.TlsConfig())  # type: ignore[no-untyped-call]
         self.options.update(confdir=str(confdir), listen_port=port, **OPTIONS)
 
     async def start(self) -> int:

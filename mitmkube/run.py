@@ -24,7 +24,7 @@ from analyzers.output import json as json_output
 from analyzers.output import text as text_output
 from mitmkube import authority, child, output_files
 from mitmkube.errors import UserError
-from mitmkube.plan import plan
+from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) ->
 
     now = dt.datetime.now(dt.UTC)
     ca = authority.create(folder, now, AUTHORITY_LIFETIME)
-    prepared = plan(options.argv, environ, folder, secrets.token_urlsafe(24))
+    prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
     exchanges: list[Exchange] = []
     har = _Har(options.har) if options.har else None
 
@@ -90,7 +90,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) ->
 
     recorder = Recorder(tunnels := Tunnels(prepared.upstreams), keep)
     master = ProxyMaster([*kube_addons(tunnels), recorder], folder)
-    prepared.write_overlay(await master.start(), ca)
+    prepared.write_overlay(folder / OVERLAY, await master.start(), ca)
 
     started = time.time()
     try:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import json
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Mapping
@@ -13,9 +14,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
-from mitmkube.plan import standing_plan
+from mitmkube.plan import OVERLAY, standing_plan
 from mitmkube.private_files import private_folder, write_private
 
 if TYPE_CHECKING:
@@ -67,7 +69,30 @@ def settings(folder: Path, port: int | None, web_port: int | None) -> Settings:
 def web(environ: Mapping[str, str], port: int | None = None, web_port: int | None = None) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
-    return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
+    try:
+        return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
+    except KubeconfigError as error:
+        raise UserError(str(error)) from error
+
+
+def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
+    """Write the overlay that leads through ``mitmkube web``, to ``file`` or where web keeps it. Raises UserError."""
+    folder = state_folder(environ)
+    chosen = settings(folder, None, None)
+    try:
+        prepared = standing_plan(environ, chosen.password)
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder))
+    except KubeconfigError as error:
+        raise UserError(str(error)) from error
+    except OSError as error:
+        raise UserError(f"{file or folder} cannot be written: {error.strerror}") from error
+    print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}")
+    return 0
+
+
+def _authority(folder: Path) -> bytes:
+    now = dt.datetime.now(dt.UTC)
+    return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
 
 
 async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> int:
@@ -77,23 +102,21 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> in
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
-    now = dt.datetime.now(dt.UTC)
-    ca = authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
-    prepared = standing_plan(environ, folder, chosen.password)
+    ca = _authority(folder)
+    prepared = standing_plan(environ, chosen.password)
     tunnels = Tunnels(prepared.upstreams)
     analysis = Analysis(Annotate(asyncio.get_running_loop()))
     try:
         master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis)], folder, chosen)
-        prepared.write_overlay(chosen.port, ca)
-        stopped = _stop_on_signals(master)
+        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
+        _stop_on_signals(master)
         running = asyncio.create_task(master.run())
         await _listening(master, running, chosen)
-        print(f"export KUBECONFIG={prepared.environ['KUBECONFIG']}", flush=True)
+        print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
         for notice in prepared.notices:
             print(f"mitmkube: {notice}", file=sys.stderr)
         await running
-        stopped()
     finally:
         analysis.finish()
         for notice in prepared.carry_back():
@@ -143,16 +166,10 @@ async def _listening(master: WebMaster, running: asyncio.Task[None], chosen: Set
         raise UserError(f"port {chosen.port} is taken; choose another with --port") from None
 
 
-def _stop_on_signals(master: WebMaster) -> object:
+def _stop_on_signals(master: WebMaster) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, master.shutdown)
-
-    def restore() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-
-    return restore
 
 
 def _int(value: object) -> int:

@@ -6,13 +6,14 @@ Bodies were streamed and are not in the flow; what is put there now is what may 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
 
 from analyzers import redact
-from analyzers.decode import request_info
-from analyzers.exchange import Exchange
+from analyzers.exchange import Exchange, Request, Response
+from analyzers.facts import Facts
 from analyzers.finding import Finding
 from analyzers.output import comment
 from analyzers.output.view import above_body
@@ -30,43 +31,42 @@ class Annotate:
         self._loop = loop
 
     def __call__(self, exchange: Exchange, findings: tuple[Finding, ...], flow: http.HTTPFlow) -> None:
-        info = None if exchange.tunnel else request_info.decode(exchange.request.method, exchange.request.path)
-        sent = redact.body(exchange.request.body, exchange.request.headers.get("content-type"), info)
-        got = None
-        if exchange.response is not None:
-            got = redact.body(exchange.response.body, exchange.response.headers.get("content-type"), info)
-            if not exchange.response.body_complete:
-                got = None
-        text = above_body(exchange, findings)
-        line = comment.comment(exchange, info, findings)
-        marker = comment.mark(findings[0].category) if findings else ""
-        self._loop.call_soon_threadsafe(self._write, exchange, flow, line, marker, text, sent, got)
+        shown = redact.exchange(exchange)
+        info = Facts.of(exchange).request_info
+        note = _Note(
+            comment=comment.comment(exchange, info, findings),
+            mark=comment.mark(findings[0].category) if findings else "",
+            view=above_body(shown, findings),
+        )
+        self._loop.call_soon_threadsafe(_write, flow, shown, note)
 
-    def _write(
-        self,
-        exchange: Exchange,
-        flow: http.HTTPFlow,
-        line: str,
-        marker: str,
-        text: str,
-        sent: bytes | None,
-        got: bytes | None,
-    ) -> None:
-        flow.comment = line
-        flow.marked = marker
-        flow.metadata[VIEW] = text
-        if not exchange.tunnel:
-            _show(flow.request, sent, bool(exchange.request.body_bytes))
-        if flow.response is not None and exchange.response is not None:
-            _show(flow.response, got, bool(exchange.response.body_bytes))
-        if exchange.tunnel and (view := ctx.master.addons.get("view")):
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Note:
+    comment: str
+    mark: str
+    view: str
+
+
+def _write(flow: http.HTTPFlow, shown: Exchange, note: _Note) -> None:
+    flow.comment, flow.marked = note.comment, note.mark
+    flow.metadata[VIEW] = note.view
+    if shown.tunnel:
+        if view := ctx.master.addons.get("view"):
             view.add([flow])  # a CONNECT is not shown by itself, but one that failed is what the user looks for
-        ctx.master.addons.trigger(UpdateHook([flow]))
+    else:
+        flow.request.path = shown.request.path
+        _show(flow.request, shown.request)
+        if flow.response is not None and shown.response is not None:
+            _show(flow.response, shown.response)
+    ctx.master.addons.trigger(UpdateHook([flow]))
 
 
-def _show(message: http.Message, content: bytes | None, had_content: bool) -> None:
-    """Put ``content`` into the flow for the page. The headers stay as they were on the wire."""
-    shown = content if content is not None else (_LEFT_OUT if had_content else b"")
+def _show(message: http.Message, shown: Request | Response) -> None:
+    """Put what may be shown into the flow, for the page. The headers stay as they were on the wire."""
     fields = message.headers.fields
-    message.content = shown
+    if shown.body is not None:
+        message.content = shown.body
+    else:
+        message.content = _LEFT_OUT if shown.body_bytes else b""
     message.headers.fields = fields

@@ -23,6 +23,7 @@ TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
 
 _ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
+_REFUSED_CONNECT = re.compile(r"refused HTTP CONNECT request: \d+ (.*)")
 _GO_ERRNO = {
     errno.ECONNREFUSED: "connection refused",
     errno.ETIMEDOUT: "connection timed out",
@@ -72,6 +73,13 @@ def dial(host: str, port: int, error: str) -> tuple[FailurePhase, str]:
         if number in _GO_ERRNO:
             return "dial", f"dial tcp {address}: connect: {_GO_ERRNO[number]}"
     return "dial", f"dial tcp {address}: {error}"
+
+
+def forward_proxy(error: str, host: str, port: int) -> str:
+    """What went wrong with a forward proxy at ``host``: its refusal's reason phrase, or why it could not be dialled."""
+    if found := _REFUSED_CONNECT.search(error):
+        return found[1]
+    return f"proxyconnect tcp: {dial(host, port, error)[1]}"
 
 
 def tls(error: str, first_bytes: bytes = b"") -> str:

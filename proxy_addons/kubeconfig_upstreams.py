@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, load
-from proxy_addons.upstream import KeyPairs, Upstream, Upstreams
+from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, load, proxy_address
+from proxy_addons.upstream import ForwardProxy, KeyPairs, Upstream, Upstreams
 
 logger = logging.getLogger("mitmkube")
 
 
-def upstream(cluster: Cluster, user: str = "") -> Upstream:
-    """Where ``cluster`` really is. ``user`` is its name in proxy-url."""
+def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
+    """Where ``cluster`` really is. ``user`` is its name in our proxy-url; ``proxy_url`` a forward proxy on the way."""
     problem = cluster.ca_error
     if cluster.ca is not None and not problem and b"-----BEGIN CERTIFICATE-----" not in cluster.ca:
         problem = "unable to load root certificates: unable to parse bytes as PEM block"
+    via = _via(proxy_url)
+    if cluster.insecure:
+        problem = ""
+    if proxy_url and via is None:
+        problem = f"mitmkube: the proxy of cluster {cluster.name} is neither http nor https, and cannot be passed"
     return Upstream(
         cluster=cluster.name,
         scheme=cluster.scheme,
@@ -26,8 +32,18 @@ def upstream(cluster: Cluster, user: str = "") -> Upstream:
         user=user,
         ca=None if cluster.insecure else cluster.ca,
         insecure=cluster.insecure,
-        problem="" if cluster.insecure else problem,
+        via=via,
+        problem=problem,
     )
+
+
+def _via(url: str) -> ForwardProxy | None:
+    match proxy_address(url):
+        case ("http" | "https" as scheme, host, port, user, password):
+            login = base64.b64encode(f"{user}:{password}".encode()).decode() if user or password else ""
+            return ForwardProxy(scheme=scheme, host=host, port=port, authorization=f"Basic {login}" if login else "")
+        case _:
+            return None
 
 
 def key_pairs(sources: Iterable[KeyPairSource], paths: Iterable[Path] = ()) -> KeyPairs:

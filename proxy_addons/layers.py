@@ -21,9 +21,10 @@ from mitmproxy import http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
@@ -40,13 +41,14 @@ type Commands = Generator[commands.Command, Any]
 
 
 class StartHandshake(events.Event):
-    """Tells ``ServerTLS`` to begin, before there is anything for its child to do."""
+    """Tells ``ServerTLS`` to dial and to begin, before there is anything for its child to do."""
 
 
 class ServerTLS(ServerTLSLayer):
     """TLS to the server, up to the question who the client is; goes on when the child has an answer."""
 
     suspended = False
+    dial_error = ""
 
     def __init__(self, context: Context, tunnels: Tunnels, upstream: Upstream) -> None:
         super().__init__(context)
@@ -61,6 +63,10 @@ class ServerTLS(ServerTLSLayer):
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, StartHandshake):
+            err = yield commands.OpenConnection(self.conn)
+            if err:
+                self.dial_error = str(err)
+                return
             self.tunnel_state = tunnel.TunnelState.ESTABLISHING
             yield from self.start_handshake()
         elif isinstance(event, events.Start):
@@ -105,6 +111,16 @@ class ServerTLS(ServerTLSLayer):
             yield from self._handle_event(events.DataReceived(self.conn, b""))
 
 
+class Underway:
+    """A stack that has begun before its first Start, which is news to its top layer only."""
+
+    def __init__(self, stack: tunnel.LayerStack, top: ServerTLS) -> None:
+        self._bottom, self._top = (stack / top)[0], top
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        return (self._top if isinstance(event, events.Start) else self._bottom).handle_event(event)
+
+
 class ClientTLS(ClientTLSLayer):
     """TLS with the client; once its certificate is known, the server's handshake is told to go on."""
 
@@ -121,39 +137,42 @@ class KubeHttpStream(HttpStream):
     def __init__(self, context: Context, stream_id: int, tunnels: Tunnels) -> None:
         super().__init__(context, stream_id)
         self._tunnels = tunnels
+        self._upstream: Upstream
+        self._server_tls: ServerTLS
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
         lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
         admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
         if not isinstance(admitted, Upstream):
             self.flow.response = admitted
-            yield from self.handle_connect_finish()
+            yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
             return
-        err = yield commands.OpenConnection(self.context.server)
-        if err:
-            self._refuse(*go_errors.dial(self.flow.request.host, self.flow.request.port, str(err)))
-            yield from self.handle_connect_finish()
-        elif admitted.scheme == "http":
-            yield from self.handle_connect_finish()
-        else:
-            self.child_layer = ServerTLS(self.context, self._tunnels, admitted)
-            self._handle_event = self._connecting
-            yield from self._connecting(StartHandshake())
+        self._upstream = admitted
+        stack = tunnel.LayerStack()
+        if admitted.via is not None:
+            self.context.server.via = (admitted.via.scheme, (admitted.via.host, admitted.via.port))
+            stack /= HttpUpstreamProxy.make(self.context, send_connect=True)
+        self._server_tls = ServerTLS(self.context, self._tunnels, admitted)
+        self.child_layer = cast(layer.Layer, Underway(stack, self._server_tls))
+        self._handle_event = self._connecting
+        yield from self._connecting(StartHandshake())
 
     def _connecting(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Between CONNECT and its answer: whatever the server sends belongs to its handshake."""
-        child = cast(ServerTLS, self.child_layer)
         if isinstance(event, RequestProtocolError):
             yield commands.CloseConnection(self.context.server)
             self._handle_event = self.state_errored
             return
+        assert self.child_layer is not None
         if isinstance(event, StartHandshake | events.ConnectionEvent | events.CommandCompleted):
-            yield from child.handle_event(event)
-        if self.context.server.error:
+            yield from self.child_layer.handle_event(event)
+        if self._server_tls.dial_error:
+            self._refuse(*self._tunnels.dial_failure(self._upstream, self._server_tls.dial_error))
+        elif self.context.server.error:
             self._refuse("tls", self.context.server.error)
-            yield from self.handle_connect_finish()
-        elif child.ready:
-            yield from self.handle_connect_finish()
+        elif not self._server_tls.ready:
+            return
+        yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
     def _refuse(self, phase: FailurePhase, message: str) -> None:
         """Answer the CONNECT with a reason phrase that kubectl will print."""
@@ -184,6 +203,18 @@ class KubeHttpStream(HttpStream):
         self.flow.metadata[FAILURE] = [phase, message]
         yield from self._answer(_as_response(self.flow.request, phase, message))
         return False
+
+    def flow_done(self) -> layer.CommandGenerator[None]:
+        assert self.flow.response is not None
+        if self.flow.response.status_code != 101:
+            yield from super().flow_done()
+            return
+        # What flows inside an exec or a port-forward passes as bytes, is kept nowhere, and shows up as no flow.
+        self.flow.live = False
+        self.child_layer = TCPLayer(self.context, ignore=True)
+        self._handle_event = self.passthrough
+        yield from self.child_layer.handle_event(events.Start())
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
     def _answer(self, response: http.Response) -> Commands:
         """Answer in the server's place, whether or not the client is still sending its body."""

@@ -6,13 +6,14 @@ import asyncio
 import socket
 import sys
 
-from mitmproxy import ctx
+from mitmproxy import ctx, http
 from mitmproxy.connection import Client, Connection, Server
 from mitmproxy.proxy import server, server_hooks
 from mitmproxy.tls import TlsData
 
 from proxy_addons import go_errors
 from proxy_addons.tunnels import Tunnels
+from proxy_addons.upstream import ForwardProxy, Upstream
 
 DIAL_SECONDS = 30  # client-go/transport/cache.go
 TLS_SECONDS = 10  # apimachinery/pkg/util/net/http.go
@@ -31,8 +32,8 @@ class Reach:
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
-        address = data.server.address
-        if address is None or not self._tunnels.upstreams.find(address[0], address[1]):
+        upstreams, address = self._tunnels.upstreams, data.server.address
+        if address is None or not (upstreams.find(*address[:2]) or upstreams.is_forward_proxy(*address[:2])):
             data.server.error = "mitmkube: not a server of the kubeconfig"
             return
         self._limit(DIAL_SECONDS, go_errors.DIAL_TIMED_OUT, data.client, data.server)
@@ -57,12 +58,21 @@ class Reach:
         if upstream is None or not isinstance(data.conn, Server):
             raise AssertionError("a TLS connection to a server that nobody was admitted to")
         client = data.context.client
+        if upstream.via is not None and data.conn.address == (upstream.via.host, upstream.via.port):
+            data.ssl_conn = self._tunnels.trust.handshake(_proxy_itself(upstream.via), may_suspend=False)
+            self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
+            return
         first = not client.tls_established
         data.ssl_conn = self._tunnels.trust.handshake(upstream, may_suspend=True)
         if not first:
             # A second connection of the same tunnel: the client has long said who it is.
             self._tunnels.present_identity(upstream, client, data.ssl_conn)
         self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
+
+    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
+        upstream = self._tunnels.of(flow.client_conn)
+        if upstream is not None and upstream.via is not None and upstream.via.authorization:
+            flow.request.headers["Proxy-Authorization"] = upstream.via.authorization
 
     def tls_established_server(self, data: TlsData) -> None:
         self._clear(data.conn)
@@ -86,6 +96,11 @@ class Reach:
         if transport is not None and transport.handler is not None:
             connection.error = reason
             transport.handler.cancel(reason)
+
+
+def _proxy_itself(via: ForwardProxy) -> Upstream:
+    """A forward proxy that speaks TLS is known by the system's roots."""
+    return Upstream(cluster="", scheme="https", host=via.host, port=via.port, server_name=via.host)
 
 
 def _transport(client: Client, connection: Connection) -> server.ConnectionIO | None:

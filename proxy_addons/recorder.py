@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mitmproxy import http, tcp
+from mitmproxy import http
 from mitmproxy.connection import Client
+from mitmproxy.proxy import server_hooks
 
 from analyzers.exchange import Exchange
 from proxy_addons import flow_to_exchange
@@ -68,13 +70,13 @@ class Recorder:
         self._begin(flow).pays_for_connection = True
         self._end(flow)
 
-    def tcp_message(self, flow: tcp.TCPFlow) -> None:
-        flow.messages.clear()  # what flows inside an exec is not kept, and may hold anything
-
     def client_disconnected(self, client: Client) -> None:
         for record in [r for r in self._open.values() if r.flow.client_conn.id == client.id]:
             self._end(record.flow)
         self._paid.clear()
+
+    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
+        self._paid.discard(data.server.id)
 
     def flush(self) -> None:
         """Hand on what is still open, as it stands."""
@@ -96,6 +98,8 @@ class Recorder:
         record = self._open.pop(flow.id, None)
         if record is None:
             return
+        if flow.response is not None and flow.response.timestamp_end is None:
+            flow.response.timestamp_end = time.time()  # a watch that its client ended
         lifted = self._tunnels.lifted.get(flow.request)
         self._sink(
             flow_to_exchange.exchange(

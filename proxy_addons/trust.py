@@ -16,11 +16,10 @@ from typing import Any
 
 from cryptography import x509
 from OpenSSL import SSL, crypto
+from OpenSSL.SSL import _ffi, _lib  # type: ignore[attr-defined]  # pyOpenSSL has no name of its own for these
 
 from proxy_addons import go_errors
 from proxy_addons.upstream import KeyPair, Upstream
-
-_lib, _ffi = SSL._lib, SSL._ffi
 
 # crypto/x509/root_linux.go and root_unix.go: the first file that exists, and every file of the folders.
 _ROOT_FILES = (
@@ -31,6 +30,7 @@ _ROOT_FILES = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _ROOT_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 # Go looks at no common name.
@@ -66,7 +66,6 @@ class Trust:
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
         self._contexts: dict[tuple[bytes | None, bool, bool], SSL.Context] = {}
-        self._roots: list[x509.Certificate] | None = None
 
     def handshake(self, upstream: Upstream, *, may_suspend: bool) -> SSL.Connection:
         """A client connection to ``upstream``, verifying as its kubeconfig says.
@@ -108,19 +107,17 @@ class Trust:
             context.set_verify(SSL.VERIFY_NONE if insecure else SSL.VERIFY_PEER, _remember)
             store = context.get_cert_store()
             assert store is not None
-            for root in _certificates(ca) if ca is not None else self._system_roots():
-                store.add_cert(crypto.X509.from_cryptography(root))
+            if ca is not None:
+                for root in _certificates(ca):
+                    store.add_cert(root)
+            elif not insecure:
+                _load_system_roots(context, self._environ)
             # kubectl accepts an intermediate as the only CA; OpenSSL's default wants a self-signed one.
             store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
             if may_suspend:
                 _lib.SSL_CTX_set_cert_cb(context._context, _suspend, _ffi.NULL)
             self._contexts[key] = context
         return self._contexts[key]
-
-    def _system_roots(self) -> list[x509.Certificate]:
-        if self._roots is None:
-            self._roots = _read_roots(self._environ)
-        return self._roots
 
 
 def _bare_context() -> SSL.Context:
@@ -131,53 +128,39 @@ def _bare_context() -> SSL.Context:
     return context
 
 
-def _certificates(pem: bytes) -> list[x509.Certificate]:
+def _certificates(pem: bytes) -> list[crypto.X509]:
     """Every readable certificate of a bundle, as Go's AppendCertsFromPEM: others are passed over."""
     found = []
-    for block in pem.split(b"-----BEGIN CERTIFICATE-----")[1:]:
-        body = block.partition(b"-----END CERTIFICATE-----")[0]
+    for block in pem.split(_BEGIN)[1:]:
+        body = block.partition(_END)[0]
         try:
-            found.append(
-                x509.load_pem_x509_certificate(
-                    b"-----BEGIN CERTIFICATE-----" + body + b"-----END CERTIFICATE-----\n",
-                )
-            )
-        except ValueError:
+            found.append(crypto.load_certificate(crypto.FILETYPE_PEM, _BEGIN + body + _END + b"\n"))
+        except crypto.Error:
             continue
     if not found:
         raise ValueError("the CA holds no certificate that can be read")
     return found
 
 
-def _read_roots(environ: Mapping[str, str]) -> list[x509.Certificate]:
+def _load_system_roots(context: SSL.Context, environ: Mapping[str, str]) -> None:
     """The system's roots as Go finds them: SSL_CERT_FILE and SSL_CERT_DIR replace the usual places."""
     files = [environ["SSL_CERT_FILE"]] if environ.get("SSL_CERT_FILE") else list(_ROOT_FILES)
     folders = environ["SSL_CERT_DIR"].split(":") if environ.get("SSL_CERT_DIR") else list(_ROOT_FOLDERS)
-    pems = [data for data in map(_read, map(Path, files)) if data][:1]
-    if environ.get("SSL_CERT_DIR") or not pems:
+    loaded = any(_load(context, Path(file)) for file in files)
+    if not loaded or environ.get("SSL_CERT_DIR"):
         for folder in map(Path, folders):
-            pems += [data for entry in _entries(folder) if (data := _read(entry))]
-    roots: list[x509.Certificate] = []
-    for pem in pems:
-        try:
-            roots += _certificates(pem)
-        except ValueError:
-            continue
-    return roots
+            for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+                _load(context, entry)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _load(context: SSL.Context, file: Path) -> bool:
+    if not file.is_file():
+        return False
     try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
+        context.load_verify_locations(str(file))
+    except SSL.Error:
+        return False
+    return True
 
 
 def _remember(connection: SSL.Connection, cert: crypto.X509, number: int, depth: int, ok: int) -> bool:

@@ -72,9 +72,20 @@ class Tunnels:
         """Phase and words of a connection that failed after the client's own handshake."""
         if refusal := self._refusals.get(client.id):
             return "mitmkube", refusal
-        if "Connect call failed" in error or "Errno" in error or error == go_errors.DIAL_TIMED_OUT:
-            return go_errors.dial(request.host, request.port, error)
+        upstream = self.of(client)
+        if upstream is not None and (upstream.via is not None or _is_dial_error(error)):
+            return self.dial_failure(upstream, error)
         return "tls", go_errors.tls(error)
+
+    def dial_failure(self, upstream: Upstream, error: str) -> tuple[FailurePhase, str]:
+        """Phase and words of a connection that could not be opened."""
+        if upstream.via is not None:
+            return "proxy", go_errors.forward_proxy(error, upstream.via.host, upstream.via.port)
+        return go_errors.dial(upstream.host, upstream.port, error)
+
+
+def _is_dial_error(error: str) -> bool:
+    return "Connect call failed" in error or "Errno" in error or error == go_errors.DIAL_TIMED_OUT
 
 
 def _user_info(header: str) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -16,6 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 type Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
 _KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardProxy:
+    """A proxy that stands between this one and the server. ``authorization`` is a header value, "" for none."""
+
+    scheme: Literal["http", "https"]
+    host: str
+    port: int
+    authorization: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +46,7 @@ class Upstream:
     user: str = ""
     ca: bytes | None = field(default=None, repr=False)
     insecure: bool = False
+    via: ForwardProxy | None = None
     problem: str = ""
 
 
@@ -111,6 +123,10 @@ class Upstreams:
             self._all = tuple(self._read())
             found = self._at(host, port)
         return next((u for u in found if u.user == user), found[0] if found else None)
+
+    def is_forward_proxy(self, host: str, port: int) -> bool:
+        """Whether some cluster is reached through a proxy at this address."""
+        return any(u.via is not None and (u.via.host, u.via.port) == (host, port) for u in self._all)
 
     def _at(self, host: str, port: int) -> list[Upstream]:
         return [u for u in self._all if (u.host.lower(), u.port) == (host.lower(), port)]
