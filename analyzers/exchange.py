@@ -169,7 +169,8 @@ class Exchange:
     """One request and what came of it. Exactly one of ``response`` and ``failure`` may be missing, or neither.
 
     ``id`` counts from 1 within a session. ``cluster`` is the name of the kubeconfig's cluster, "" where unknown.
-    ``live`` is true while a long answer (a watch, an exec) is still open.
+    ``path_prefix`` is what the cluster's server URL puts before every path; the API server does not see it. ``live`` is
+    true while a long answer (a watch, an exec) is still open.
     """
 
     id: int
@@ -180,7 +181,13 @@ class Exchange:
     connection: Connection | None = None
     credential: Credential | None = None
     cluster: str = ""
+    path_prefix: str = ""
     live: bool = False
+
+    @property
+    def api_path(self) -> str:
+        """The request's path and query as the API server sees them."""
+        return self.request.path.removeprefix(self.path_prefix) or "/"
 
     @property
     def tunnel(self) -> bool:

@@ -70,7 +70,9 @@ class Step(Enum):
         return self.value if self.number is None else f"step {self.number} {self.value}"
 
 
-_NUMBERS = {step: no for no, step in enumerate((s for s in Step if s is not Step.FLOW_CONTROL), start=1)}
+_NUMBERS: dict[Step, int] = {
+    step: no for no, step in enumerate((s for s in Step if s is not Step.FLOW_CONTROL), start=1)
+}
 
 
 class StepState(StrEnum):

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import addonmanager, hooks, master, options
+from mitmproxy import addonmanager, certs, hooks, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 
+from mitmkube.private_files import write_private
 from proxy_addons.options import OPTIONS
 
 
@@ -35,6 +36,11 @@ class HookTable(addonmanager.AddonManager):
                     await result
 
 
+def settle_confdir(confdir: Path) -> None:
+    """Put the one file there that mitmproxy would make readable for everybody."""
+    write_private(confdir / "mitmproxy-dhparam.pem", certs.DEFAULT_DHPARAM)
+
+
 class ProxyMaster(master.Master):
     """Runs the proxy in the current event loop, without any of mitmproxy's front ends."""
 
@@ -44,6 +50,7 @@ class ProxyMaster(master.Master):
         self.server = proxyserver.Proxyserver()
         # Ours come first: they choose the layers and make the connection objects before mitmproxy's own would.
         self.addons.add(core.Core(), *addons, self.server, next_layer.NextLayer(), tlsconfig.TlsConfig())  # type: ignore[no-untyped-call]
+        settle_confdir(confdir)
         self.options.update(confdir=str(confdir), listen_port=port, **OPTIONS)
 
     async def start(self) -> int:

@@ -128,6 +128,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     from mitmproxy import contentviews, options
     from mitmproxy.tools.web.master import WebMaster
 
+    from mitmkube.proxy import settle_confdir
     from proxy_addons.contentview import KubernetesView
     from proxy_addons.options import OPTIONS, WEB_COLUMNS
 
@@ -135,6 +136,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     # Ours come before mitmproxy's own: they choose the layers and make the connection objects.
     master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
     contentviews.add(KubernetesView())
+    settle_confdir(folder)
     master.options.update(
         **OPTIONS,
         confdir=str(folder),

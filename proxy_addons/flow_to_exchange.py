@@ -51,6 +51,7 @@ def exchange(
         connection=_connection(flow, upstream),
         credential=credential,
         cluster=upstream.cluster if upstream else "",
+        path_prefix=upstream.path_prefix if upstream else "",
         live=live,
     )
 

@@ -29,6 +29,7 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
         host=cluster.host,
         port=cluster.port,
         server_name=cluster.server_name,
+        path_prefix=cluster.path_prefix,
         user=user,
         ca=None if cluster.insecure else cluster.ca,
         insecure=cluster.insecure,

@@ -29,7 +29,7 @@ from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
 from proxy_addons.lifted import Lifted
-from proxy_addons.tunnels import Tunnels
+from proxy_addons.tunnels import STRANGER, Tunnels
 from proxy_addons.upstream import Upstream
 
 FAILURE = "mitmkube.failure"
@@ -144,6 +144,7 @@ class KubeHttpStream(HttpStream):
         lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
         admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
         if not isinstance(admitted, Upstream):
+            self._note_refusal(admitted)
             self.flow.response = admitted
             yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
             return
@@ -174,6 +175,12 @@ class KubeHttpStream(HttpStream):
             return
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
+    def _note_refusal(self, refusal: http.Response) -> None:
+        if refusal.status_code == 407:
+            self.flow.metadata[STRANGER] = True
+        else:
+            self.flow.metadata[FAILURE] = ["mitmkube", refusal.reason]
+
     def _refuse(self, phase: FailurePhase, message: str) -> None:
         """Answer the CONNECT with a reason phrase that kubectl will print."""
         self.context.server.error = self.context.server.error or message
@@ -188,6 +195,7 @@ class KubeHttpStream(HttpStream):
             lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
             admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
             if not isinstance(admitted, Upstream):
+                self._note_refusal(admitted)
                 yield from self._answer(admitted)
                 return False
         connection, err = yield GetHttpConnection(

@@ -64,9 +64,6 @@ class Recorder:
         self._end(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
-        if flow.response is not None and flow.response.status_code == 407:
-            flow.metadata[STRANGER] = True  # someone without the password: not part of what we report on
-            return
         self._begin(flow).pays_for_connection = True
         self._end(flow)
 
@@ -96,8 +93,8 @@ class Recorder:
 
     def _end(self, flow: http.HTTPFlow, *, live: bool = False) -> None:
         record = self._open.pop(flow.id, None)
-        if record is None:
-            return
+        if record is None or STRANGER in flow.metadata:
+            return  # someone without the password is not part of what we report on
         if flow.response is not None and flow.response.timestamp_end is None:
             flow.response.timestamp_end = time.time()  # a watch that its client ended
         lifted = self._tunnels.lifted.get(flow.request)

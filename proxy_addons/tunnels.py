@@ -102,6 +102,6 @@ def _user_info(header: str) -> tuple[str, str]:
 
 def _refusal(status: int, reason: str, headers: dict[str, str] | None = None) -> http.Response:
     """One line in the reason phrase, where a CONNECT's client looks, and in the body, where others do."""
-    response = http.Response.make(status, reason.encode(), {"Content-Type": "text/plain", **(headers or {})})
+    response = http.Response.make(status, f"{reason}\n".encode(), {"Content-Type": "text/plain", **(headers or {})})
     response.data.reason = " ".join(reason.split()).encode("ascii", "backslashreplace")
     return response

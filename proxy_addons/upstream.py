@@ -43,6 +43,7 @@ class Upstream:
     host: str
     port: int
     server_name: str
+    path_prefix: str = ""
     user: str = ""
     ca: bytes | None = field(default=None, repr=False)
     insecure: bool = False
