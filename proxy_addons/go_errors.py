@@ -82,6 +82,12 @@ def forward_proxy(error: str, host: str, port: int) -> str:
     return f"proxyconnect tcp: {dial(host, port, error)[1]}"
 
 
+def gave_up(*, dialling: bool) -> str:
+    """The client went away while its connection was being made."""
+    what = "net/http: request canceled while waiting for connection" if dialling else "net/http: TLS handshake timeout"
+    return f"{what} (the client gave up)"
+
+
 def tls(error: str, first_bytes: bytes = b"") -> str:
     """What OpenSSL said of a failed handshake, certificates aside. ``first_bytes``: what the peer sent first."""
     if error == TLS_TIMED_OUT:

@@ -24,6 +24,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, HttpStream, SendHttp
 from mitmproxy.proxy.layers.http._events import RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
 from analyzers.exchange import FailurePhase
@@ -161,8 +162,11 @@ class KubeHttpStream(HttpStream):
     def _connecting(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Between CONNECT and its answer: whatever the server sends belongs to its handshake."""
         if isinstance(event, RequestProtocolError):
+            # The client would not wait any longer: what it waited for is what failed.
+            dialling = self.context.server.timestamp_tcp_setup is None
+            self._refuse("dial" if dialling else "tls", go_errors.gave_up(dialling=dialling))
+            yield HttpConnectErrorHook(self.flow)
             yield commands.CloseConnection(self.context.server)
-            self._handle_event = self.state_errored
             return
         assert self.child_layer is not None
         if isinstance(event, StartHandshake | events.ConnectionEvent | events.CommandCompleted):

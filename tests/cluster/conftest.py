@@ -1,0 +1,208 @@
+"""The real cluster for every test below: started once, with who can ask and what to ask with."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from tests.cluster import binaries
+from tests.cluster.cluster import Cluster
+from tests.cluster.command import Outcome, run
+from tests.cluster.identities import Identity
+from tests.cluster.kubectl import Kubectl, find_kubectls
+
+HERE = Path(__file__).parent
+IN_CI = os.environ.get("CI") == "true"
+KUBECTLS_IN_CI = 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """``kubectl`` is the oldest and the newest there is, ``every_kubectl`` each of them."""
+    for name in {"kubectl", "every_kubectl"} & set(metafunc.fixturenames):
+        found = find_kubectls(binaries.built())
+        chosen = found if name == "every_kubectl" or len(found) < 2 else (found[0], found[-1])
+        # An empty list would be a skip; this way the fixture below fails and says why.
+        metafunc.parametrize(name, chosen or [None], ids=str, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """The folder with the cluster's programs. In CI they are built if need be; elsewhere that is make's business."""
+    folder = binaries.built()
+    if folder or IN_CI:
+        return folder or binaries.binaries()
+    pytest.skip("the cluster's programs are not built: make test-cluster builds them, once, in about ten minutes")
+
+
+@pytest.fixture(scope="session")
+def cluster(programs: Path) -> Iterator[Cluster]:
+    """The cluster that tests share: leave it as you found it, and use namespaces of your own."""
+    # faults.throttled lasts as long as the API server lets a request take.
+    with Cluster(programs, apiserver_flags=["--request-timeout=10m"]) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def fragile_cluster(programs: Path) -> Iterator[Cluster]:
+    """A second one, without controllers and nodes, whose etcd may be broken. Requests time out after eight seconds:
+    longer than /readyz takes to find out, and no longer than a test wants to wait."""
+    with Cluster(programs, controllers=False, nodes=False, apiserver_flags=["--request-timeout=8s"]) as started:
+        yield started
+
+
+class OwnCluster(Protocol):
+    """Starts a cluster for one test; the options are those of ``Cluster``."""
+
+    def __call__(
+        self, *, controllers: bool = False, nodes: bool = False, apiserver_flags: Sequence[str] = ()
+    ) -> Cluster: ...
+
+
+@pytest.fixture
+def own_cluster(programs: Path) -> Iterator[OwnCluster]:
+    """``own_cluster(...)`` starts a cluster that ends with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*, controllers: bool = False, nodes: bool = False, apiserver_flags: Sequence[str] = ()) -> Cluster:
+            return stack.enter_context(
+                Cluster(programs, controllers=controllers, nodes=nodes, apiserver_flags=apiserver_flags)
+            )
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def identities(cluster: Cluster) -> dict[str, Identity]:
+    """Every identity of the shared cluster by name."""
+    return cluster.identities.all
+
+
+@pytest.fixture(scope="session")
+def kubectls() -> tuple[Kubectl, ...]:
+    """Every kubectl there is, oldest first."""
+    found = find_kubectls(binaries.built())
+    if len(found) < (KUBECTLS_IN_CI if IN_CI else 1):
+        pytest.fail(f"the suite needs kubectl, in CI {KUBECTLS_IN_CI} versions, and found {len(found)}: {found}")
+    return found
+
+
+@pytest.fixture
+def kubectl(request: pytest.FixtureRequest, kubectls: tuple[Kubectl, ...]) -> Kubectl:
+    """The oldest and the newest kubectl in turn."""
+    chosen: Kubectl = request.param
+    return chosen
+
+
+@pytest.fixture
+def every_kubectl(request: pytest.FixtureRequest, kubectls: tuple[Kubectl, ...]) -> Kubectl:
+    """Each kubectl in turn."""
+    chosen: Kubectl = request.param
+    return chosen
+
+
+class RunDirect(Protocol):
+    """Runs kubectl straight to the cluster. ``identity`` is a name, or the path of another kubeconfig."""
+
+    def __call__(
+        self,
+        kubectl: Kubectl,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Outcome: ...
+
+
+class MitmkubeRun(Protocol):
+    """Runs ``mitmkube run ARGS``: options of mitmkube, ``--``, and the command. The rest as in ``RunDirect``."""
+
+    def __call__(
+        self,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Outcome: ...
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path) -> Iterator[Path]:
+    """``next(fresh_home)`` is an empty folder: a home, and with it a discovery cache, that nothing has used."""
+
+    def homes() -> Iterator[Path]:
+        for number in itertools.count(1):
+            home = tmp_path / f"home-{number}"
+            home.mkdir(mode=0o700)
+            yield home
+
+    return homes()
+
+
+@pytest.fixture
+def run_direct(request: pytest.FixtureRequest, fresh_home: Iterator[Path]) -> RunDirect:
+    def direct(
+        kubectl: Kubectl,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Outcome:
+        return run(
+            [kubectl.path, *args],
+            home=next(fresh_home),
+            kubeconfig=_kubeconfig(request, identity),
+            env=env,
+            stdin=stdin,
+            seconds=seconds,
+        )
+
+    return direct
+
+
+@pytest.fixture
+def mitmkube_run(request: pytest.FixtureRequest, fresh_home: Iterator[Path]) -> MitmkubeRun:
+    def through(
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Outcome:
+        return run(
+            [sys.executable, "-m", "mitmkube", "run", *args],
+            home=next(fresh_home),
+            kubeconfig=_kubeconfig(request, identity),
+            env=env,
+            stdin=stdin,
+            seconds=seconds,
+        )
+
+    return through
+
+
+def _kubeconfig(request: pytest.FixtureRequest, identity: str | Path) -> Path:
+    """The shared cluster is started only for who names one of its identities."""
+    if isinstance(identity, Path):
+        return identity
+    shared: Cluster = request.getfixturevalue("cluster")
+    return shared.kubeconfig(identity)
