@@ -1,0 +1,1 @@
+"""Readers: everything that is not live traffic becomes exchanges here."""

@@ -1,0 +1,74 @@
+"""The last net: the shapes that secrets have in text which has no structure."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "[redacted]"
+URL_MASK = "REDACTED"
+"""In URLs, where brackets mean an IPv6 address."""
+
+# One cheap look decides for nearly every string that the patterns need not be tried.
+_TRIGGER = re.compile(
+    r"eyj|eya|ewo|zxlk|-----begin|ls0tls1crudj|k8s-aws-v1|ya29\.|bearer|basic|authoriz|://|pass|token|secret|key"
+    r"|akia|asia|gh[pousr]_|github_pat|glpat|xox|aiza|sha256~|hvs\.|error found in|pwd|credential|x-amz|x-goog"
+    r"|connection|[a-z0-9]\.[a-z0-9]{16}",
+    re.IGNORECASE,
+)
+NAMES = (
+    r"[\w.-]*(?:password|passwd|passphrase|pwd|token|secret|private[-_]?key|api[-_]?key|access[-_]?key(?:[-_]?id)?"
+    r"|account[-_]?key|client-key-data|signing[-_]?key|encryption[-_]?key|connection[-_]?string|credentials?)"
+)
+_FIELD_ERRORS = (
+    r"(?:Required|Invalid|Unsupported|Duplicate) value|Not found|Forbidden|Too (?:long|many|few|short)|Internal error"
+)
+# The group "keep" stays in front of the mask.
+_SHAPES = (
+    # Keys: PEM, cut off too, and PEM in base64 that is neither a certificate nor a public key.
+    r"(?s:-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*-----|\Z))",
+    r"LS0tLS1CRUdJTi(?!BDRVJU|BQVUJM)[A-Za-z0-9+/_=-]+",
+    # Tokens: JWT and JWE, the beginning of one, one in base64; then those with a prefix of their own.
+    r"(?<![A-Za-z0-9_-])(?:eyJ|eyA|ewo)[\w-]{8,}(?:(?:\.[\w-]*){4}|\.(?:eyJ|eyA|ewo)[\w-]{4,}(?:\.[\w-]*)?)",
+    r"eyJ(?:hbGci|0eXAi|raWQi|jdHki|lbmMi)[\w.-]*",
+    r"ZXlKaGJHY[A-Za-z0-9+/_=-]{8,}",
+    r"k8s-aws-v1\.[\w-]+",
+    r"ya29\.[\w.-]+",
+    r"\b(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|AIza[\w-]{30,})",
+    r"\b(?:sha256~[\w-]{40,}|hvs\.[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}\b)",
+    # Bootstrap tokens; a name like that with a time in it belongs to an Event.
+    r"(?<![\w.-])[a-z0-9]{6}\.(?!1[5-9a-f][0-9a-f]{14}(?![\w.-]))[a-z0-9]{16}(?![\w.-])",
+    # Words that say what follows them: a header, an option, an assignment, a field of JSON.
+    r"(?i:(?P<keep>authorization[\"']?\s*[:=]\s*[\\\"']*(?:(?:bearer|basic|negotiate|digest)\s+)?)"
+    r"(?!\[redacted\]|<masked>|(?:bearer|basic)\b)[^\s\"'\\]+)",
+    r"(?P<keep>\b(?i:bearer|basic)\s+)(?=[\w.~+/-]*(?:[0-9_~+/=]|[a-z][A-Z]))[\w.~+/=-]{8,}",
+    r"(?i:(?P<keep>(?:^|(?<=\s))--" + NAMES + r"\s+)(?![-\[])[^\s\"']+)",
+    r"(?i:(?P<keep>(?:^|(?<=[\s?&;,='\"`]))-{0,2}" + NAMES + r"=[\"']?)(?!\[redacted\]|REDACTED)[^\s&\"'`,;]+)",
+    r"(?i:(?P<keep>\\{0,8}[\"']"
+    + NAMES
+    + r"\\{0,8}[\"']\s*:\s*(?P<quote>\\{0,8}[\"']))(?!\[redacted\])(?:(?!(?P=quote)).)+)",
+    r"(?i:(?P<keep>x-(?:amz|goog)-(?:signature|credential|security-token)=)[^\s&\"']+)",
+    # kubeconfig and the like: the whole line is a key and its value.
+    r"(?im:(?P<keep>^[ \t]*(?:- )?" + NAMES + r":[ \t]+)(?!\[redacted\]|[|>]?[ \t]*$|" + _FIELD_ERRORS + r")\S.*$)",
+    # Older API servers quote what they could not decode.
+    r"(?s:(?P<keep>error found in #\d+ byte of ).*)",
+)
+_NET = tuple(re.compile(shape, re.ASCII) for shape in _SHAPES)
+_USER_INFO_ANYWHERE = re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/\"'<>@\\]+@", re.IGNORECASE)
+
+
+def text(value: str) -> str:
+    """Free text with the shapes of secrets masked: the last net, after structure."""
+    return net(value, MASK)
+
+
+def net(value: str, mask: str) -> str:
+    """``text`` with another mask."""
+    if len(value) < 6 or not _TRIGGER.search(value):
+        return value
+
+    def masked(found: re.Match[str]) -> str:
+        return found.groupdict().get("keep", "") + mask
+
+    for shape in _NET:
+        value = shape.sub(masked, value)
+    return _USER_INFO_ANYWHERE.sub(rf"\1{URL_MASK}@", value)
