@@ -191,7 +191,7 @@ def mitmkube(r: Recorder) -> None:
     """What the proxy refuses by itself, in its own words: no request of these reaches a server."""
 
     said = "in the words of mitmkube"
-    jane = Connection(clientcertificates_of=certificates_of(r.cluster.identity("jane")))
+    jane = Connection(client_certificates=certificates_of(r.cluster.identity("jane")))
     path = "/api/v1/namespaces/prod/pods"
     asked = Request(method="GET", host="127.0.0.1", port=r.cluster.port, path=path)
     held = Exchange(id=1, request=asked, connection=jane, failure=Failure(phase="mitmkube", message=_UNKNOWN_IDENTITY))

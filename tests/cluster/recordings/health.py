@@ -9,7 +9,9 @@ import os
 import signal
 import time
 
+from analyzers.exchange import Exchange
 from tests.cluster import faults
+from tests.cluster.api import wait_until
 from tests.cluster.record import Recorder, exchange, save
 from tests.cluster.recordings.case import (
     CONFIGMAPS,
@@ -53,6 +55,14 @@ def aggregated(r: Recorder) -> None:
             f"{said}: a type of an aggregated API whose Service does not exist",
         )
         save("health-aggregated-api", "hit_discovery", [r.send("GET", path)], f"{said}: discovery of the same API")
+        accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+        def stale() -> Exchange | None:
+            found = r.send("GET", "/apis", headers={"Accept": accept})
+            return found if found.response and b'"Stale"' in (found.response.body or b"") else None
+
+        all_groups = wait_until("discovery knows", stale)
+        save("health-aggregated-api", "hit_stale", [all_groups], f"{said}: discovery of all groups, a 200")
     save(
         "health-aggregated-api",
         "miss_no_such_group",

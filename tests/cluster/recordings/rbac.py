@@ -304,7 +304,7 @@ def node_authorizer(r: Recorder) -> None:
     )
 
 
-@records("rbac-admission-check")
+@records("request-permission-check")
 def admission_check(r: Recorder) -> None:
     said = f"recorded from kube-apiserver {r.version}"
     csrs = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
@@ -350,13 +350,13 @@ def admission_check(r: Recorder) -> None:
     path = f"{csrs}/eve/approval"
     wait_until("jane may approve", lambda: "User" not in r.cluster.call("PUT", path, full, identity="jane").text)
     save(
-        "rbac-admission-check",
+        "request-permission-check",
         "hit_signer",
         [r.send("PUT", path, full, identity="jane")],
         f"{said}: approving without the verb approve on the signer",
     )
     save(
-        "rbac-admission-check",
+        "request-permission-check",
         "miss_denied",
         [r.send("PUT", path, full, identity="bob")],
         f"{said}: a user who may not write approvals at all",

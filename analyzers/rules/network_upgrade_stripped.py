@@ -1,0 +1,47 @@
+"""Something on the way took the Upgrade header off, so exec, attach or port-forward cannot begin.
+
+What you see
+    error: unable to upgrade connection: Upgrade request required
+
+Why it happens
+    exec, attach, cp and port-forward turn the HTTP connection into a stream by an Upgrade header. A gateway or load
+    balancer that does not know this passes the request on without it, and the API server asks for it.
+
+What to do
+    Reach the API server around the gateway, or have it pass WebSocket upgrades.
+
+References
+    - https://kubernetes.io/docs/tasks/debug/debug-application/get-shell-running-container/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analyzers import answer, evidence
+from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
+
+if TYPE_CHECKING:
+    from analyzers.facts import Facts
+
+
+def check(facts: Facts) -> Finding | None:
+    """The API server misses the header that the client did send."""
+    upgrade = facts.exchange.request.headers.get("Upgrade")
+    if answer.code(facts) != 400 or not upgrade or "Upgrade request required" not in answer.said(facts):
+        return None
+    return Finding(
+        rule=RULE.id,
+        category=RULE.category,
+        hop=Hop.MIDDLEBOX,
+        step=RULE.step,
+        summary=f"Something on the way took the Upgrade header off the request to {answer.thing(facts)}.",
+        evidence=(Evidence(f"Upgrade: {upgrade}", "request header"), *evidence.refused(facts)),
+        fix=(
+            Fix("reach the API server around the gateway or load balancer"),
+            Fix("have it pass Connection: Upgrade for these paths", by="whoever runs what is in front"),
+        ),
+    )
+
+
+RULE = Rule(id="network-upgrade-stripped", category=Category.NETWORK, step=Step.TRANSMISSION, check=check)
