@@ -1,0 +1,466 @@
+"""The story of one command: all its exchanges judged together.
+
+An exchange alone cannot tell a failure from a look-alike: a WebSocket attempt before SPDY, a 404 before a create, a
+429 that the client's retry cured. Seen together they can be told apart. What did no harm is noted and not raised, and
+of what did, one failure is named as the cause: the one that decided the command's exit status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs
+
+from analyzers import redact
+from analyzers.classify import classify
+from analyzers.exchange import Exchange
+from analyzers.facts import Facts
+from analyzers.finding import Finding
+from analyzers.phrase import is_discovery, path_of, phrase
+
+# Of kubectl, helm and their like; --from-literal, --set and the env options hold NAME=VALUE, of which the name stays.
+_SECRET_OPTIONS = frozenset({
+    "--token", "--password", "--docker-password", "--auth-provider-arg", "--exec-env", "--from-literal",
+    "--kube-token", "--env", "-e", "--set", "--set-string", "--set-literal",
+})  # fmt: skip
+# Options of kubectl and helm that take a value and may stand before the subcommand.
+_WITH_VALUE = frozenset({
+    "--as", "--as-group", "--as-uid", "--cache-dir", "--certificate-authority", "--client-certificate", "--client-key",
+    "--cluster", "--context", "--kube-context", "--kubeconfig", "--kuberc", "--namespace", "-n", "--password",
+    "--profile", "--profile-output", "--proxy-url", "--request-timeout", "-s", "--server", "--tls-server-name",
+    "--token", "--user", "--username", "-v", "--v", "--vmodule",
+})  # fmt: skip
+# Subcommands that say little without the word after them.
+_GROUPS = frozenset({
+    "auth", "certificate", "config", "create", "plugin", "rollout", "set", "top", "repo", "dependency",
+})  # fmt: skip
+_SUBCOMMAND_PROGRAMS = frozenset({"kubectl", "oc", "helm"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandInfo:
+    """What is known of a command without looking at its traffic. Times are Unix seconds, 0 where unknown.
+
+    ``argv`` is what ``display_argv`` made of the real one. ``exit_status`` is None while it runs or when a signal ended
+    it; then ``signal`` has the name, as in ``SIGINT``. ``notices`` are sentences mitmkube itself has to say.
+    """
+
+    argv: tuple[str, ...] = ()
+    context: str = ""
+    cluster: str = ""
+    server: str = ""
+    user: str = ""
+    namespace: str = ""
+    kubeconfig: tuple[str, ...] = ()
+    exit_status: int | None = None
+    signal: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    notices: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """``kubectl get``, ``kubectl rollout status``: the program's name and its subcommand; "" when unknown."""
+        if not self.argv:
+            return ""
+        program = self.argv[0].rpartition("/")[2]
+        if program not in _SUBCOMMAND_PROGRAMS:
+            return program
+        return " ".join((program, *_subcommand(self.argv[1:])))
+
+    @property
+    def succeeded(self) -> bool | None:
+        """None where the outcome is not known."""
+        if self.signal:
+            return False
+        return None if self.exit_status is None else self.exit_status == 0
+
+
+def display_argv(argv: Sequence[str]) -> tuple[str, ...]:
+    """``argv`` with what may grant access masked: values of such options, passwords in URLs, and what follows ``--``.
+
+    Behind ``--`` stands another program's command line (``kubectl exec web -- mysql -psecret``): only its name is kept.
+    Paths to files stay, they grant nothing.
+    """
+    shown: list[str] = []
+    mask_next = False
+    for place, argument in enumerate(argv):
+        option, equals, value = argument.partition("=")
+        if mask_next:
+            shown.append(f"{option}={redact.MASK}" if equals else redact.MASK)
+            mask_next = False
+        elif argument == "--":
+            behind = len(argv) - place - 2
+            shown.extend(argv[place : place + 2])
+            if behind > 0:
+                shown.append(redact.MASK)
+            break
+        elif option in _SECRET_OPTIONS and equals:
+            name, inner, _ = value.partition("=")
+            shown.append(f"{option}={name}={redact.MASK}" if inner else f"{option}={redact.MASK}")
+        else:
+            mask_next = argument in _SECRET_OPTIONS
+            shown.append(redact.text(argument))
+    return tuple(shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One exchange and what became of it in the light of the others.
+
+    ``findings`` are raised, the deciding one first. ``noted`` are findings that did no harm, and ``notes`` say in words
+    why, or what else is worth a word. ``cured_by`` is the id of the exchange that made good for this one, 0 for none.
+    """
+
+    exchange: Exchange
+    facts: Facts
+    findings: tuple[Finding, ...] = ()
+    noted: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    cured_by: int = 0
+
+    @property
+    def phrase(self) -> str:
+        """``list pods in prod``."""
+        return phrase(self.exchange, self.facts.request_info)
+
+    @property
+    def deciding(self) -> Finding | None:
+        """The finding that says best what happened, raised or noted."""
+        return next(iter((*self.findings, *self.noted)), None)
+
+    @property
+    def failed(self) -> bool:
+        """True when the answer is an error, or there is none, or a rule found something; noted or raised."""
+        return bool(self.findings or self.noted) or is_failure(self.exchange)
+
+    @property
+    def raised(self) -> bool:
+        """True when it failed and nothing shows that it did no harm."""
+        return bool(self.findings) or (self.failed and not self.noted and not self.notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line of the request table: one exchange, or several that are the same to a reader.
+
+    ``kind`` is "one", "repeated" (the same request with the same answer), "retried" (failures and the success that
+    ended them) or "discovery" (many types looked up, all answered).
+    """
+
+    kind: str
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def first(self) -> Verdict:
+        return self.verdicts[0]
+
+    @property
+    def last(self) -> Verdict:
+        return self.verdicts[-1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One command: its exchanges in the order of their ids, each with its verdict.
+
+    ``cause`` is the verdict that decided the outcome, None where nothing failed or where no request explains it.
+    """
+
+    info: CommandInfo = field(default_factory=CommandInfo)
+    verdicts: tuple[Verdict, ...] = ()
+    cause: Verdict | None = None
+
+    @classmethod
+    def of(
+        cls,
+        exchanges: Iterable[Exchange],
+        info: CommandInfo | None = None,
+        classified: Mapping[int, tuple[Finding, ...]] | None = None,
+    ) -> Story:
+        """The story of ``exchanges``. ``classified`` saves classifying again what was classified live, by id."""
+        info = info or CommandInfo()
+        known = classified or {}
+        ordered = sorted(exchanges, key=lambda exchange: exchange.id)
+        verdicts = tuple(_verdict(exchange, known.get(exchange.id)) for exchange in ordered)
+        verdicts = _told_apart(verdicts, info)
+        return cls(info=info, verdicts=verdicts, cause=_cause(verdicts))
+
+    @property
+    def finding(self) -> Finding | None:
+        """The deciding finding; None also when the cause is an answer that no rule knows."""
+        return self.cause.findings[0] if self.cause is not None and self.cause.findings else None
+
+    @property
+    def others(self) -> tuple[Verdict, ...]:
+        """The raised verdicts beside the cause."""
+        return tuple(verdict for verdict in self.verdicts if verdict.raised and verdict is not self.cause)
+
+    @property
+    def failed(self) -> bool:
+        """True when there is something to tell a reader who wants failures only; a signal alone is none."""
+        return self.cause is not None or self.info.exit_status not in (None, 0)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The request table."""
+        return _rows(self.verdicts)
+
+    @property
+    def main(self) -> Verdict | None:
+        """The exchange the command was about: the cause, else the last that is no discovery, else the last."""
+        if self.cause is not None:
+            return self.cause
+        real = [verdict for verdict in self.verdicts if not is_discovery(verdict.exchange)]
+        answered = [verdict for verdict in real if not verdict.failed]
+        for candidates in (answered, real, self.verdicts):
+            if candidates:
+                return candidates[-1]
+        return None
+
+
+def is_failure(exchange: Exchange) -> bool:
+    """True for no answer, an answer of 400 or more, or an ERROR event in a watch."""
+    response = exchange.response
+    if exchange.failure is not None:
+        return True
+    return response is not None and (response.status >= 400 or response.error_event is not None)
+
+
+def _verdict(exchange: Exchange, findings: tuple[Finding, ...] | None) -> Verdict:
+    found = classify(exchange) if findings is None else findings
+    return Verdict(exchange=exchange, facts=Facts.of(exchange), findings=found)
+
+
+def _told_apart(verdicts: tuple[Verdict, ...], info: CommandInfo) -> tuple[Verdict, ...]:
+    later = _Later(verdicts)
+    told = []
+    for place, verdict in enumerate(verdicts):
+        note, cured_by = _look_alike(place, verdict, later)
+        if not note and info.signal and _cut_short(verdict.exchange):
+            note = f"ended with the command ({info.signal})"
+        if not note and verdict.failed and info.succeeded:
+            note = f"did no harm: the command exited {info.exit_status}"
+        if note:
+            verdict = Verdict(
+                exchange=verdict.exchange,
+                facts=verdict.facts,
+                noted=verdict.findings,
+                notes=(note, *verdict.notes),
+                cured_by=cured_by,
+            )
+        told.append(verdict)
+    return tuple(told)
+
+
+def _cut_short(exchange: Exchange) -> bool:
+    """True for a good answer that was still under way."""
+    response = exchange.response
+    return response is not None and response.status < 400 and exchange.failure is not None
+
+
+class _Later:
+    """Looks up exchanges that came after a given one, by what identifies a request."""
+
+    def __init__(self, verdicts: tuple[Verdict, ...]) -> None:
+        self._by_path: dict[str, list[tuple[int, Exchange]]] = {}
+        self._by_authority: dict[str, list[tuple[int, Exchange]]] = {}
+        for place, verdict in enumerate(verdicts):
+            exchange = verdict.exchange
+            self._by_path.setdefault(_path_key(exchange), []).append((place, exchange))
+            if exchange.request.method != "CONNECT":
+                self._by_authority.setdefault(exchange.request.authority, []).append((place, exchange))
+
+    def on_path(self, place: int, exchange: Exchange, path: str = "") -> list[Exchange]:
+        key = f"{exchange.request.authority}{path}" if path else _path_key(exchange)
+        return [other for at, other in self._by_path.get(key, ()) if at > place]
+
+    def through(self, place: int, authority: str) -> list[Exchange]:
+        return [other for at, other in self._by_authority.get(authority, ()) if at > place]
+
+
+def _path_key(exchange: Exchange) -> str:
+    return f"{exchange.request.authority}{path_of(exchange)}"
+
+
+def _look_alike(place: int, verdict: Verdict, later: _Later) -> tuple[str, int]:
+    """Why a failure is none, and the id of the exchange that made good for it; ("", 0) when it stays a failure."""
+    exchange = verdict.exchange
+    response = exchange.response
+    if response is not None and response.status == 304:
+        return "not modified: what the client had kept is still good", 0
+    if not verdict.failed:
+        return "", 0
+    if exchange.tunnel:
+        after = later.through(place, exchange.request.path)
+        return ("connected at a later attempt", after[0].id) if after else ("", 0)
+    same_path = later.on_path(place, exchange)
+    for check in (_cured_by_retry, _websocket_before_spdy, _listed_again, _looked_before_writing, _probed):
+        note, cured_by = check(place, verdict, same_path, later)
+        if note:
+            return note, cured_by
+    return "", 0
+
+
+def _cured_by_retry(_: int, verdict: Verdict, same_path: list[Exchange], __: _Later) -> tuple[str, int]:
+    request = verdict.exchange.request
+    if not is_failure(verdict.exchange):
+        return "", 0
+    for other in same_path:
+        same = other.request.method == request.method and other.request.path == request.path
+        if same and other.response is not None and not is_failure(other):
+            return f"cured: request {other.id} asked again and was answered", other.id
+    return "", 0
+
+
+def _websocket_before_spdy(_: int, verdict: Verdict, same_path: list[Exchange], __: _Later) -> tuple[str, int]:
+    request = verdict.exchange.request
+    if request.method != "GET" or request.headers.get("Upgrade").lower() != "websocket":
+        return "", 0
+    for other in same_path:
+        if other.request.method == "POST" and other.request.headers.get("Upgrade").lower().startswith("spdy"):
+            return f"a WebSocket was tried first; request {other.id} asks for SPDY instead and decides", other.id
+    return "", 0
+
+
+def _listed_again(_: int, verdict: Verdict, same_path: list[Exchange], __: _Later) -> tuple[str, int]:
+    exchange = verdict.exchange
+    if exchange.request.method != "GET":
+        return "", 0
+    query = _query(exchange)
+    watched = _watches(query)
+    code = _code(verdict)
+    if watched and ("sendInitialEvents" in query or code in (410, 504)):
+        reason = "the resourceVersion was too old to watch from" if code == 410 else "the watch did not start"
+    elif "continue" in query and code == 410:
+        reason = "the continue token had expired"
+    else:
+        return "", 0
+    for other in same_path:
+        other_query = _query(other)
+        if other.request.method == "GET" and not _watches(other_query) and "continue" not in other_query:
+            if is_failure(other):
+                continue
+            return f"{reason}; request {other.id} lists again", other.id
+    return "", 0
+
+
+def _looked_before_writing(place: int, verdict: Verdict, same_path: list[Exchange], later: _Later) -> tuple[str, int]:
+    exchange, info = verdict.exchange, verdict.facts.request_info
+    if exchange.request.method != "GET" or _code(verdict) != 404 or info is None or not info.name:
+        return "", 0
+    collection = path_of(exchange).rpartition("/")[0]
+    creates = [other for other in later.on_path(place, exchange, collection) if other.request.method == "POST"]
+    writes = [other for other in same_path if other.request.method in ("PATCH", "PUT")]
+    for other in sorted((*creates, *writes), key=lambda found: found.id):
+        return f"it was not there yet; request {other.id} writes it", other.id
+    return "", 0
+
+
+def _probed(place: int, verdict: Verdict, _: list[Exchange], later: _Later) -> tuple[str, int]:
+    status = verdict.facts.status
+    exchange = verdict.exchange
+    if exchange.request.method != "POST" or status is None or status.reason != "AlreadyExists":
+        return "", 0
+    name = status.details.name
+    for other in later.on_path(place, exchange, f"{path_of(exchange)}/{name}") if name else ():
+        if other.request.method in ("PATCH", "PUT") and not is_failure(other):
+            return f"it was there already; request {other.id} changes it instead", other.id
+    return "", 0
+
+
+def _code(verdict: Verdict) -> int:
+    """The code of the Status where there is one (a watch fails inside a 200), else of the answer, else 0."""
+    response, status = verdict.exchange.response, verdict.facts.status
+    if response is None:
+        return 0
+    if response.status < 400 and status is not None and status.code:
+        return status.code
+    return response.status
+
+
+def _query(exchange: Exchange) -> dict[str, list[str]]:
+    try:
+        return parse_qs(exchange.request.path.partition("?")[2], keep_blank_values=True)
+    except ValueError:
+        return {}
+
+
+def _watches(query: Mapping[str, list[str]]) -> bool:
+    values = query.get("watch")
+    return values is not None and values[0].lower() not in ("0", "false")
+
+
+def _cause(verdicts: tuple[Verdict, ...]) -> Verdict | None:
+    """The last raised failure: discovery only where nothing else failed, an unknown answer only before no known one."""
+    raised = [verdict for verdict in verdicts if verdict.raised]
+    if not raised:
+        return None
+    return max(
+        enumerate(raised),
+        key=lambda at: (not is_discovery(at[1].exchange), bool(at[1].findings), at[0]),
+    )[1]
+
+
+def _rows(verdicts: tuple[Verdict, ...]) -> tuple[Row, ...]:
+    rows: list[list[Verdict]] = []
+    # A client repeats its whole discovery up to five times: the same failure again belongs to its row.
+    discovery_failures: dict[tuple[str, str, int, str], list[Verdict]] = {}
+    for verdict in verdicts:
+        if rows and _continues(rows[-1], verdict):
+            rows[-1].append(verdict)
+            continue
+        if verdict.failed and is_discovery(verdict.exchange):
+            key = (verdict.exchange.request.method, _path_key(verdict.exchange), *_outcome(verdict))
+            if (earlier := discovery_failures.get(key)) is not None:
+                earlier.append(verdict)
+                continue
+            discovery_failures[key] = row = [verdict]
+        else:
+            row = [verdict]
+        rows.append(row)
+    return tuple(_row(row) for row in rows)
+
+
+def _continues(row: list[Verdict], verdict: Verdict) -> bool:
+    """True when ``verdict`` is to a reader the same as the row before it."""
+    last = row[-1]
+    before, request = last.exchange.request, verdict.exchange.request
+    if before.method == request.method and _path_key(last.exchange) == _path_key(verdict.exchange) and last.failed:
+        again = _outcome(last) == _outcome(verdict)
+        return again if verdict.failed else last.cured_by == verdict.exchange.id and before.path == request.path
+    return _plain_discovery(last) and _plain_discovery(verdict)
+
+
+def _row(verdicts: list[Verdict]) -> Row:
+    if len(verdicts) == 1:
+        return Row(kind="one", verdicts=tuple(verdicts))
+    if verdicts[0].failed:
+        return Row(kind="repeated" if verdicts[-1].failed else "retried", verdicts=tuple(verdicts))
+    return Row(kind="discovery", verdicts=tuple(verdicts))
+
+
+def _plain_discovery(verdict: Verdict) -> bool:
+    return is_discovery(verdict.exchange) and not verdict.failed
+
+
+def _outcome(verdict: Verdict) -> tuple[int, str]:
+    exchange = verdict.exchange
+    problem = exchange.failure.message if exchange.failure is not None else ""
+    return (exchange.response.status if exchange.response is not None else 0, problem)
+
+
+def _subcommand(arguments: Sequence[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            break
+        if argument.startswith("-"):
+            if argument in _WITH_VALUE:
+                next(rest, None)
+            continue
+        found.append(argument)
+        if found[0] not in _GROUPS or len(found) > 1:
+            break
+    return tuple(found)
