@@ -1,0 +1,1 @@
+"""``mitmkube demo``: real commands through the real proxy, against an API server that answers from recordings."""
