@@ -7,6 +7,7 @@ of what did, one failure is named as the cause: the one that decided the command
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
@@ -26,15 +27,18 @@ _SECRET_OPTIONS = frozenset({
 # Options of kubectl and helm that take a value and may stand before the subcommand.
 _WITH_VALUE = frozenset({
     "--as", "--as-group", "--as-uid", "--cache-dir", "--certificate-authority", "--client-certificate", "--client-key",
-    "--cluster", "--context", "--kube-context", "--kubeconfig", "--kuberc", "--namespace", "-n", "--password",
-    "--profile", "--profile-output", "--proxy-url", "--request-timeout", "-s", "--server", "--tls-server-name",
-    "--token", "--user", "--username", "-v", "--v", "--vmodule",
+    "--cluster", "--context", "-f", "--filename", "-k", "--kustomize", "--kube-context", "--kubeconfig", "--kuberc",
+    "--namespace", "-n", "-o", "--output", "--password", "--profile", "--profile-output", "--proxy-url", "--raw",
+    "--request-timeout", "-s", "--server", "--tls-server-name", "--token", "--user", "--username", "-v", "--v",
+    "--vmodule",
 })  # fmt: skip
 # Subcommands that say little without the word after them.
 _GROUPS = frozenset({
     "auth", "certificate", "config", "create", "plugin", "rollout", "set", "top", "repo", "dependency",
 })  # fmt: skip
-_SUBCOMMAND_PROGRAMS = frozenset({"kubectl", "oc", "helm"})
+_SUBCOMMAND = re.compile(r"^[a-z][a-z-]*$")
+# Also with a version behind the name, as in kubectl.1.27.
+_SUBCOMMAND_PROGRAM = re.compile(r"^(?:kubectl|oc|helm)(?:[._-]?v?\d+(?:\.\d+)*)?(?:\.exe)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ class CommandInfo:
         if not self.argv:
             return ""
         program = self.argv[0].rpartition("/")[2]
-        if program not in _SUBCOMMAND_PROGRAMS:
+        if not _SUBCOMMAND_PROGRAM.match(program):
             return program
         return " ".join((program, *_subcommand(self.argv[1:])))
 
@@ -184,7 +188,11 @@ class Story:
         ordered = sorted(exchanges, key=lambda exchange: exchange.id)
         verdicts = tuple(_verdict(exchange, known.get(exchange.id)) for exchange in ordered)
         verdicts = _told_apart(verdicts, info)
-        return cls(info=info, verdicts=verdicts, cause=_cause(verdicts))
+        gone = _gone_as_asked(verdicts)
+        cause = _cause(verdicts, gone)
+        if cause is not None:
+            verdicts = tuple(_beside(verdict, cause, gone) for verdict in verdicts)
+        return cls(info=info, verdicts=verdicts, cause=cause)
 
     @property
     def finding(self) -> Finding | None:
@@ -241,16 +249,46 @@ def _told_apart(verdicts: tuple[Verdict, ...], info: CommandInfo) -> tuple[Verdi
             note = f"ended with the command ({info.signal})"
         if not note and verdict.failed and info.succeeded:
             note = f"did no harm: the command exited {info.exit_status}"
-        if note:
-            verdict = Verdict(
-                exchange=verdict.exchange,
-                facts=verdict.facts,
-                noted=verdict.findings,
-                notes=(note, *verdict.notes),
-                cured_by=cured_by,
-            )
-        told.append(verdict)
+        told.append(_noted(verdict, note, cured_by) if note else verdict)
     return tuple(told)
+
+
+def _noted(verdict: Verdict, note: str, cured_by: int = 0) -> Verdict:
+    return Verdict(
+        exchange=verdict.exchange,
+        facts=verdict.facts,
+        noted=verdict.findings,
+        notes=(note, *verdict.notes),
+        cured_by=cured_by,
+    )
+
+
+def _beside(verdict: Verdict, cause: Verdict, gone: Mapping[int, int]) -> Verdict:
+    """What did no harm because another request is known to have decided."""
+    at = verdict.exchange.id
+    if not verdict.raised or verdict is cause:
+        return verdict
+    if is_discovery(verdict.exchange) and not is_discovery(cause.exchange) and at < cause.exchange.id:
+        return _noted(verdict, f"discovery went on without it, to request {cause.exchange.id}")
+    if at in gone and cause.exchange.id not in gone:
+        return _noted(verdict, f"it is gone, as request {gone[at]} asked")
+    return verdict
+
+
+def _gone_as_asked(verdicts: tuple[Verdict, ...]) -> dict[int, int]:
+    """The 404s of those who delete or evict and then wait until it is gone: id to the id of the request that did."""
+    asked: dict[str, int] = {}
+    gone: dict[int, int] = {}
+    for verdict in verdicts:
+        exchange, info = verdict.exchange, verdict.facts.request_info
+        method, path = exchange.request.method, _path_key(exchange)
+        if method == "DELETE" and not is_failure(exchange):
+            asked[path] = exchange.id
+        elif method == "POST" and info is not None and info.subresource == "eviction":
+            asked[path.removesuffix("/eviction")] = exchange.id
+        elif method == "GET" and path in asked and _code(verdict) == 404:
+            gone[exchange.id] = asked[path]
+    return gone
 
 
 def _cut_short(exchange: Exchange) -> bool:
@@ -391,14 +429,20 @@ def _watches(query: Mapping[str, list[str]]) -> bool:
     return values is not None and values[0].lower() not in ("0", "false")
 
 
-def _cause(verdicts: tuple[Verdict, ...]) -> Verdict | None:
-    """The last raised failure: discovery only where nothing else failed, an unknown answer only before no known one."""
+def _cause(verdicts: tuple[Verdict, ...], gone: Mapping[int, int]) -> Verdict | None:
+    """The last raised failure: discovery only where nothing else failed, an unknown answer only before no known one,
+    and what is gone as it was asked to only where it is the only failure."""
     raised = [verdict for verdict in verdicts if verdict.raised]
     if not raised:
         return None
     return max(
         enumerate(raised),
-        key=lambda at: (not is_discovery(at[1].exchange), bool(at[1].findings), at[0]),
+        key=lambda at: (
+            not is_discovery(at[1].exchange),
+            bool(at[1].findings),
+            at[1].exchange.id not in gone,
+            at[0],
+        ),
     )[1]
 
 
@@ -460,6 +504,8 @@ def _subcommand(arguments: Sequence[str]) -> tuple[str, ...]:
             if argument in _WITH_VALUE:
                 next(rest, None)
             continue
+        if found and not _SUBCOMMAND.match(argument):
+            break  # what the options before it left over, such as a file's name
         found.append(argument)
         if found[0] not in _GROUPS or len(found) > 1:
             break

@@ -20,6 +20,9 @@ from analyzers.kubeconfig import Cluster, Kubeconfig, KubeconfigError
 from analyzers.kubeconfig.load import read_file
 from analyzers.kubeconfig.syntax import Stanza, dump, put, stanzas, text_of
 
+PROXY_USER = "mitmkube-"
+"""How the user name in a proxy-url of any mitmkube begins."""
+
 _CA, _CA_DATA, _INSECURE = "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify"
 _TRUST = (_CA, _CA_DATA, _INSECURE)
 _CLUSTER_FIELDS = ("server", "tls-server-name", "proxy-url", "disable-compression", "extensions", *_TRUST)
@@ -46,6 +49,9 @@ def carry_back(overlay: Written, patience: float) -> tuple[str, ...]:
         after, notices = {}, ["The command left the overlay kubeconfig unreadable; nothing was carried back from it."]
     if after is None:
         notices = ["The command removed the overlay kubeconfig; nothing was carried back from it."]
+    elif _is_of_another(after, overlay.document):
+        # its proxy-url must not end up in the user's own files
+        after, notices = {}, ["Another mitmkube wrote over the overlay kubeconfig; nothing was carried back from it."]
     if not after:
         # an overlay that was emptied or lost says nothing about what was meant
         after = overlay.document
@@ -61,6 +67,12 @@ def carry_back(overlay: Written, patience: float) -> tuple[str, ...]:
         notices.append(f"A change to the kubeconfig was not carried back to your own file: {_words(error)}.")
         return tuple(notices)
     return (*notices, *plan.notices)
+
+
+def _is_of_another(document: Stanza, ours: Stanza) -> bool:
+    own = {text_of(stanza, "proxy-url") for stanza in stanzas(ours, "clusters").values()}
+    urls = {text_of(stanza, "proxy-url") for stanza in stanzas(document, "clusters").values()}
+    return any(url.startswith(f"http://{PROXY_USER}") for url in urls - own)
 
 
 class _Plan:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import FrameType
 
 from mitmkube.errors import UserError
 
@@ -32,40 +36,99 @@ class Ended:
     signal: str = ""
 
 
-async def run(argv: Sequence[str], environ: Mapping[str, str]) -> Ended:
+class Signals:
+    """Whose a signal is. Before the command runs it ends mitmkube, which tidies up; from then on it is the command's,
+    and mitmkube outlives it to report and to remove its files. For the main thread.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, signal._HANDLER] = {}
+        self._child: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._early: list[int] = []
+
+    def __enter__(self) -> Signals:
+        for number in _LEFT_TO_CHILD + _FORWARDED:
+            # What was ignored when mitmkube started (nohup, a background job) is ignored in the child, and stays so.
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._received)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def start(self, argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """Start the command, to which signals belong from now on. Raises CannotStart."""
+        self._starting = True
+        self._child = child = _start(argv, environ)
+        for number in self._early:
+            _send(child, number)
+        return child
+
+    def _received(self, number: int, _frame: FrameType | None) -> None:
+        if self._child is not None:
+            if number in _FORWARDED:
+                _send(self._child, number)
+        elif self._starting:
+            self._early.append(number)
+        else:
+            raise SystemExit(128 + number)
+
+
+async def run(argv: Sequence[str], environ: Mapping[str, str], signals: Signals) -> Ended:
     """Run ``argv`` to its end. Raises CannotStart."""
-    try:
-        child = subprocess.Popen(list(argv), env=dict(environ))
-    except FileNotFoundError:
-        raise CannotStart(f"{argv[0]}: command not found", NOT_FOUND) from None
-    except OSError as error:
-        raise CannotStart(f"{argv[0]}: {(error.strerror or str(error)).lower()}", NOT_EXECUTABLE) from None
-    with _signals_for(child):
-        returned = await asyncio.to_thread(child.wait)
+    child = signals.start(argv, environ)
+    returned = await asyncio.to_thread(_wait, child)
     if returned < 0:
-        return Ended(128 - returned, signal.Signals(-returned).name)
+        return Ended(128 - returned, _name(-returned))
     return Ended(returned)
 
 
-@contextlib.contextmanager
-def _signals_for(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Signals reach the child, and mitmkube outlives it to report."""
-    loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in _LEFT_TO_CHILD + _FORWARDED}
-    # What was ignored when mitmkube started (nohup, a background job) is ignored in the child, and stays so here.
-    handled = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in handled:
-        if number in _FORWARDED:
-            loop.add_signal_handler(number, _forward, child, number)
-        else:
-            loop.add_signal_handler(number, lambda: None)
+def _start(argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
     try:
-        yield
-    finally:
-        for number in handled:
-            loop.remove_signal_handler(number)
+        return _popen(argv, environ)
+    except FileNotFoundError:
+        raise CannotStart(f"{argv[0]}: command not found", NOT_FOUND) from None
+    except OSError as error:
+        path = shutil.which(argv[0], path=environ.get("PATH"))
+        if error.errno == errno.ENOEXEC and path is not None:
+            with contextlib.suppress(OSError):  # a script without a first line that says so, as execvp runs it
+                return _popen(("/bin/sh", path, *argv[1:]), environ)
+        raise CannotStart(f"{argv[0]}: {(error.strerror or str(error)).lower()}", NOT_EXECUTABLE) from None
 
 
-def _forward(child: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        child.send_signal(number)
+def _popen(argv: Sequence[str], environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    # What a shell left open for the command (<(...)) is still open there; Python's own are closed by themselves.
+    return subprocess.Popen(list(argv), env=dict(environ), close_fds=False)
+
+
+def _wait(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the end, and return it as Popen does.
+
+    A program that suspends itself alone (less, on Ctrl-Z) would leave mitmkube in the foreground, and the shell without
+    its terminal: mitmkube stops with it. ``fg`` continues both.
+    """
+    stopped = False
+    while True:
+        # Where the terminal has stopped both, this is reached when both run again: then there is nothing to do.
+        pid, status = os.waitpid(child.pid, os.WNOHANG | os.WCONTINUED if stopped else os.WUNTRACED)
+        if pid == 0:
+            os.kill(os.getpid(), signal.SIGTSTP)
+        elif os.WIFEXITED(status) or os.WIFSIGNALED(status):
+            child.returncode = os.waitstatus_to_exitcode(status)
+            return child.returncode
+        stopped = pid != 0 and os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTSTP
+
+
+def _send(child: subprocess.Popen[bytes], number: int) -> None:
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # the real-time signals between the first and the last
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from mitmkube import stderr
 from mitmkube.errors import UserError
 
 BAD_INPUT = 2
@@ -26,19 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UserError as error:
-        print(f"mitmkube: {error}", file=sys.stderr)
+        stderr.write(f"mitmkube: {' '.join(str(error).split())}\n")
         return own_error if error.status is None else error.status
     except KeyboardInterrupt:
         return 130
-    except SystemExit as exit_:  # argparse has printed its own line
-        return own_error if exit_.code else 0
+    except SystemExit as exit_:  # of --help, or of a signal
+        return exit_.code if isinstance(exit_.code, int) else 0
     except Exception as error:
         if os.environ.get("MITMKUBE_DEBUG"):
             raise
-        print(
-            f"mitmkube: an error of mitmkube's own: {type(error).__name__}: {error} (MITMKUBE_DEBUG=1 shows where)",
-            file=sys.stderr,
-        )
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        stderr.write(f"mitmkube: an error of mitmkube's own: {said} (MITMKUBE_DEBUG=1 shows where)\n")
         return own_error
 
 
@@ -88,7 +87,7 @@ def _dispatch(arguments: list[str]) -> int:
                 har=options.har,
                 json=options.json,
             ),
-            os.environ,
+            _environ(),
         )
     if options.command == "web":
         from mitmkube.web import web
@@ -98,7 +97,32 @@ def _dispatch(arguments: list[str]) -> int:
         from mitmkube.web import kubeconfig
 
         return kubeconfig(os.environ, options.file)
+    if options.command == "demo":
+        from mitmkube.demo.demo import demo
+
+        return demo(os.environ)
     raise UserError(f"unknown command {options.command}")
+
+
+def _environ() -> dict[str, str]:
+    """The environment as it was handed over: Python changes LC_CTYPE under the C locale, and the command would see."""
+    environ = dict(os.environ)
+    try:
+        given = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return environ
+    environ.pop("LC_CTYPE", None)
+    for entry in given:
+        name, _, value = entry.partition(b"=")
+        if name == b"LC_CTYPE":
+            environ["LC_CTYPE"] = os.fsdecode(value)
+    return environ
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 1 to 65535")
+    return int(text)
 
 
 def _parser() -> _Parser:
@@ -116,8 +140,9 @@ def _parser() -> _Parser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
-    web.add_argument("--port", type=int, help="of the proxy; kept for the next start")
-    web.add_argument("--web-port", type=int, help="of the page; kept for the next start")
+    web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")
+    web.add_argument("--web-port", type=_port, help="of the page; kept for the next start")
     kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
     kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
+    commands.add_parser("demo", help="show all this without a cluster, on recorded answers of an API server")
     return parser

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from mitmkube.errors import UserError
@@ -10,26 +11,37 @@ from mitmkube.private_files import write_private
 
 
 def check_writable(path: Path) -> Path:
-    """``path`` again. Raises UserError when a file could not be put there."""
+    """``path``, or where it leads when it is a link. Raises UserError when a file could not be put there."""
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a file to write to")
-    if path.exists() and not path.is_file():
-        return path  # a pipe or a device: opened when it is written
-    parent = path.parent
-    if not parent.is_dir():
-        raise UserError(f"{path} cannot be written: there is no folder {parent}")
-    if not os.access(path if path.exists() else parent, os.W_OK):
-        raise UserError(f"{path} cannot be written: permission denied")
-    return path
+    if is_stream(path):
+        return path  # opened when it is written
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise UserError(f"{path} cannot be written: there is no folder {target.parent}")
+    try:
+        with tempfile.TemporaryFile(dir=target.parent):  # permissions alone do not tell
+            pass
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from None
+    return target
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is written to as it stands, and nothing is put in its place: a pipe, a device, /dev/stdout."""
+    absolute = Path(os.path.abspath(path))  # noqa: PTH100 - Path.resolve would follow /dev/stdout to the file behind it
+    is_special = absolute.parent == Path("/dev") or any(absolute.is_relative_to(top) for top in ("/dev/fd", "/proc"))
+    return path.exists() and (is_special or not path.is_file())
 
 
 def write(path: Path, text: str) -> None:
     """Write the whole text. Raises UserError."""
+    content = text.encode("utf-8", "replace")
     try:
-        if path.exists() and not path.is_file():
-            with path.open("w", encoding="utf-8") as file:
-                file.write(text)
+        if is_stream(path):
+            with path.open("ab") as stream:  # what others have written to it stays
+                stream.write(content)
         else:
-            write_private(path, text.encode("utf-8", "replace"))
+            write_private(path, content)
     except OSError as error:
         raise UserError(f"{path} could not be written: {error.strerror or error}") from error

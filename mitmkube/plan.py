@@ -16,6 +16,7 @@ from analyzers.kubeconfig import (
 )
 from analyzers.kubeconfig.load import read_file
 from analyzers.kubeconfig.syntax import stanzas, text_of
+from mitmkube.carry_back import PROXY_USER
 from mitmkube.invocation import Invocation, prepare
 from mitmkube.overlay import Overlay
 from proxy_addons.kubeconfig_upstreams import key_pairs, upstream
@@ -23,9 +24,6 @@ from proxy_addons.upstream import Upstream, Upstreams
 
 OVERLAY = "kubeconfig"
 """The overlay's file name."""
-
-# The user name in a proxy-url of ours begins so; an overlay is recognised by it.
-_USER_PREFIX = "mitmkube-"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -94,7 +92,17 @@ def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
 
 def proxy_user(invocation: Invocation, cluster: str) -> str:
     """The user name that stands for ``cluster`` in a proxy-url."""
-    return f"{_USER_PREFIX}{list(invocation.upstreams).index(cluster) + 1}" if cluster in invocation.upstreams else ""
+    return f"{PROXY_USER}{list(invocation.upstreams).index(cluster) + 1}" if cluster in invocation.upstreams else ""
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether the file is an overlay that a mitmkube wrote."""
+    try:
+        clusters = stanzas(read_file(path) or {}, "clusters")
+    except KubeconfigError:
+        return False
+    urls = [text_of(stanza, "proxy-url") for stanza in clusters.values()]
+    return bool(urls) and all(url.startswith(f"http://{PROXY_USER}") for url in urls)
 
 
 def _plan(invocation: Invocation, environ: dict[str, str], home: Path, password: str, notices: tuple[str, ...]) -> Plan:
@@ -125,7 +133,7 @@ def _without_overlays(environ: Mapping[str, str], home: Path) -> tuple[dict[str,
     """``environ`` as it would be without another mitmkube around this one."""
     own = dict(environ)
     listed = environ.get("KUBECONFIG", "").split(os.pathsep)
-    kept = [entry for entry in listed if not entry or not _is_overlay(Path(entry))]
+    kept = [entry for entry in listed if not entry or not is_overlay(Path(entry))]
     if kept == listed:
         return own, ()
     default = str(home / ".kube" / "config")
@@ -134,15 +142,6 @@ def _without_overlays(environ: Mapping[str, str], home: Path) -> tuple[dict[str,
     else:
         own["KUBECONFIG"] = os.pathsep.join(kept)
     return own, ("This ran inside another mitmkube; the outer one saw nothing of this command.",)
-
-
-def _is_overlay(path: Path) -> bool:
-    try:
-        clusters = stanzas(read_file(path) or {}, "clusters")
-    except KubeconfigError:
-        return False
-    urls = [text_of(stanza, "proxy-url") for stanza in clusters.values()]
-    return bool(urls) and all(url.startswith(f"http://{_USER_PREFIX}") for url in urls)
 
 
 def _insecure(invocation: Invocation) -> tuple[str, ...]:

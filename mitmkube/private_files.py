@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -11,7 +12,10 @@ from pathlib import Path
 def make_private_folder(environ: Mapping[str, str]) -> Path:
     """A new 0700 folder, in memory where the system has such a place for the user, else in the temporary folder."""
     runtime = environ.get("XDG_RUNTIME_DIR", "")
-    parent = runtime if runtime and os.access(runtime, os.W_OK | os.X_OK) else None
+    if runtime and os.pathsep not in runtime:  # a separator would break the list in KUBECONFIG
+        with contextlib.suppress(OSError):
+            return Path(tempfile.mkdtemp(prefix="mitmkube-", dir=runtime))
+    parent = "/tmp" if os.pathsep in tempfile.gettempdir() else None  # noqa: S108 - the name in it is random
     return Path(tempfile.mkdtemp(prefix="mitmkube-", dir=parent))
 
 

@@ -11,18 +11,19 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.command import CommandInfo, Story, display_argv
 from analyzers.exchange import Exchange
+from analyzers.finding import Finding
 from analyzers.kubeconfig import KubeconfigError
 from analyzers.output import har as har_output
 from analyzers.output import json as json_output
 from analyzers.output import text as text_output
-from mitmkube import authority, child, output_files
+from mitmkube import authority, child, output_files, stderr
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
@@ -51,12 +52,15 @@ class RunOptions:
 
 def run(options: RunOptions, environ: Mapping[str, str]) -> int:
     """Run the command and report. Returns the exit status to end with; raises UserError."""
-    for path in (options.report, options.har, options.json):
-        if path is not None:
-            output_files.check_writable(path)
+    options = replace(
+        options,
+        report=options.report and output_files.check_writable(options.report),
+        har=options.har and output_files.check_writable(options.har),
+        json=options.json and output_files.check_writable(options.json),
+    )
     try:
-        with _folder(environ) as folder:
-            return asyncio.run(_run(options, environ, folder))
+        with child.Signals() as signals, _folder(environ) as folder:
+            return asyncio.run(_run(options, environ, folder, signals))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
@@ -70,7 +74,7 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) -> int:
+async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
     # mitmproxy takes half a second to import, and bad input should not
     from mitmkube.proxy import ProxyMaster
     from proxy_addons import kube_addons
@@ -81,7 +85,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) ->
     ca = authority.create(folder, now, AUTHORITY_LIFETIME)
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
     exchanges: list[Exchange] = []
-    har = _Har(options.har) if options.har else None
+    har = _Har(options.har) if options.har and not output_files.is_stream(options.har) else None
 
     def keep(exchange: Exchange, flow: http.HTTPFlow) -> None:
         exchanges.append(exchange)
@@ -94,9 +98,13 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) ->
 
     started = time.time()
     try:
-        ended = await child.run(prepared.argv, prepared.environ)
+        ended = await child.run(prepared.argv, prepared.environ, signals)
         await _settle(master)
         recorder.flush()
+    except (child.CannotStart, SystemExit):
+        if har is not None:
+            har.discard()
+        raise
     finally:
         notices = prepared.carry_back()
         await master.stop()
@@ -115,9 +123,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path) ->
         notices=(*prepared.notices, *notices, *_nothing_sent(exchanges)),
     )
     story = Story.of(exchanges, info)
-    if har is not None:
-        har.finish(story)
-    _report(options, story)
+    _hand_over(options, story, har)
     return ended.status
 
 
@@ -132,11 +138,21 @@ class _Har:
             self._file = HarFile(path, version("mitmkube"))
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
-        self.add = Analysis(lambda exchange, findings, _: self._file.write(har_output.entry_text(exchange, findings)))
+        self.add = Analysis(self._write)
 
-    def finish(self, story: Story) -> None:
+    def _write(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
+        with contextlib.suppress(OSError):  # finish() will say so
+            self._file.write(har_output.entry_text(exchange, findings))
+
+    def finish(self, document: str) -> None:
+        """Raises OSError."""
         self.add.finish()
-        self._file.finish(har_output.document(story, version("mitmkube")))
+        self._file.finish(document)
+
+    def discard(self) -> None:
+        self.add.finish()
+        with contextlib.suppress(OSError):
+            self._file.discard()
 
 
 def _nothing_sent(exchanges: list[Exchange]) -> tuple[str, ...]:
@@ -152,13 +168,24 @@ async def _settle(master: ProxyMaster) -> None:
         await asyncio.sleep(0.005)
 
 
-def _report(options: RunOptions, story: Story) -> None:
-    if options.json is not None:
-        output_files.write(options.json, json_output.render(story))
-    terminal = options.report is None and sys.stderr.isatty()
+def _hand_over(options: RunOptions, story: Story, har: _Har | None) -> None:
+    """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
+    terminal = options.report is None and sys.stderr is not None and sys.stderr.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
     text = text_output.render(story, steps=options.steps, quiet=options.quiet, color=color, marks=terminal)
-    if options.report is not None:
+    if options.report is None:
+        stderr.write(text)
+    else:
         output_files.write(options.report, text)
-    elif text:
-        sys.stderr.write(text)
+    if options.json is not None:
+        output_files.write(options.json, json_output.render(story))
+    if options.har is None:
+        return
+    document = har_output.document(story, version("mitmkube"))
+    if har is None:
+        output_files.write(options.har, document)
+        return
+    try:
+        har.finish(document)
+    except OSError as error:
+        raise UserError(f"{options.har} could not be written: {error.strerror or error}") from error

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
+import fcntl
 import json
+import os
 import secrets
 import shlex
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +20,7 @@ from typing import TYPE_CHECKING
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
-from mitmkube.plan import OVERLAY, standing_plan
+from mitmkube.plan import OVERLAY, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
 
 if TYPE_CHECKING:
@@ -39,7 +42,9 @@ class Settings:
 
 def state_folder(environ: Mapping[str, str]) -> Path:
     """Where the overlay, the CA and the settings are kept between two starts: 0700."""
-    state = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+    state = environ.get("XDG_STATE_HOME", "")
+    if not Path(state).is_absolute():  # then it does not count, says its specification
+        state = str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
     try:
         return private_folder(Path(state) / "mitmkube" / "web")
     except OSError as error:
@@ -56,21 +61,37 @@ def settings(folder: Path, port: int | None, web_port: int | None) -> Settings:
         kept = read if isinstance(read, dict) else {}
     except (OSError, ValueError):
         pass
-    chosen = Settings(
+    return Settings(
         port=port or _int(kept.get("port")) or DEFAULT_PORT,
         web_port=web_port or _int(kept.get("web_port")) or DEFAULT_WEB_PORT,
         password=_text(kept.get("password")) or secrets.token_urlsafe(24),
         web_password=_text(kept.get("web_password")) or secrets.token_urlsafe(24),
     )
+
+
+def _keep(folder: Path, chosen: Settings) -> None:
     write_private(folder / "settings.json", json.dumps(asdict(chosen)).encode())
-    return chosen
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps a second one away: it would lead what uses the overlay elsewhere. Raises UserError."""
+    descriptor = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise UserError("mitmkube web is already running; stop it first, or set XDG_STATE_HOME for another") from None
+    finally:
+        os.close(descriptor)
 
 
 def web(environ: Mapping[str, str], port: int | None = None, web_port: int | None = None) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
-        return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
+        with _alone(folder):
+            return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
@@ -79,8 +100,11 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     """Write the overlay that leads through ``mitmkube web``, to ``file`` or where web keeps it. Raises UserError."""
     folder = state_folder(environ)
     chosen = settings(folder, None, None)
+    if file is not None and file.exists() and not is_overlay(file):
+        raise UserError(f"{file} is there already, and mitmkube did not write it; name another file")
     try:
         prepared = standing_plan(environ, chosen.password)
+        _keep(folder, chosen)
         prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
@@ -108,10 +132,12 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> in
     analysis = Analysis(Annotate(asyncio.get_running_loop()))
     try:
         master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis)], folder, chosen)
-        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
         _stop_on_signals(master)
         running = asyncio.create_task(master.run())
         await _listening(master, running, chosen)
+        # Not before the ports are ours: a start that fails must not lead what was exported elsewhere.
+        _keep(folder, chosen)
+        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
         print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
         for notice in prepared.notices:
@@ -135,6 +161,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     master = WebMaster(options.Options(), with_termlog=False)
     # Ours come before mitmproxy's own: they choose the layers and make the connection objects.
     master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
+    master.addons.remove(master.addons.get("errorcheck"))  # it would end us before we can say which port is taken
     contentviews.add(KubernetesView())
     settle_confdir(folder)
     master.options.update(
@@ -171,7 +198,8 @@ async def _listening(master: WebMaster, running: asyncio.Task[None], chosen: Set
 def _stop_on_signals(master: WebMaster) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, master.shutdown)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and the shell's & have it
+            loop.add_signal_handler(number, master.shutdown)
 
 
 def _int(value: object) -> int:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import os
 from pathlib import Path
 
 from mitmproxy import contentviews, ctx
 from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy.mode_servers import ServerInstance
+from mitmproxy.proxy.mode_specs import ProxyMode
 
 from analyzers.kubeconfig import config_paths
 from proxy_addons import kube_addons
@@ -27,6 +30,7 @@ class ByHand:
 
     def __init__(self) -> None:
         paths = config_paths(os.environ, Path.home())
+        self._restarts: list[asyncio.Future[None]] = []
         self._analysis = Analysis(Annotate(asyncio.get_running_loop()))
         tunnels = Tunnels(by_hand(paths))
         self.addons = [*kube_addons(tunnels), Recorder(tunnels, self._analysis)]
@@ -37,5 +41,16 @@ class ByHand:
         if "web_columns" in ctx.options:  # mitmweb has it, mitmdump has not
             ctx.options.update(web_columns=WEB_COLUMNS)
 
+    def running(self) -> None:
+        # mitmproxy loads a script when its server is already listening, everywhere.
+        for server in ctx.master.addons.get("proxyserver").servers:
+            if not all(ipaddress.ip_address(host).is_loopback for host, *_ in server.listen_addrs):
+                self._restarts.append(asyncio.ensure_future(_restart(server)))
+
     def done(self) -> None:
         self._analysis.finish()
+
+
+async def _restart(server: ServerInstance[ProxyMode]) -> None:
+    await server.stop()
+    await server.start()

@@ -20,13 +20,11 @@ from analyzers.exchange import (
     Timing,
 )
 from proxy_addons.body_tap import BodyTap
-from proxy_addons.layers import FAILURE
+from proxy_addons.layers import CLIENT_LEFT, FAILURE
 from proxy_addons.upstream import Upstream
 
 # A client that goes sooner has changed its mind; one that waited so long had given up.
 PATIENCE_SECONDS = 1.0
-# What mitmproxy says when it is the client that has gone; no failure of the server's.
-_CLIENT_LEFT = ("client disconnected", "client closed", "connection killed")
 
 
 def exchange(
@@ -97,14 +95,16 @@ def _failure(flow: http.HTTPFlow) -> Failure | None:
         return Failure(phase=cast(FailurePhase, phase), message=str(message))
     if flow.error is None:
         return None
-    if any(text in flow.error.msg.lower() for text in _CLIENT_LEFT):
+    if CLIENT_LEFT in flow.metadata or flow.error.msg == flow.error.KILLED_MESSAGE:
         waited = flow.error.timestamp - (flow.request.timestamp_end or flow.request.timestamp_start)
         if flow.response is not None or waited < PATIENCE_SECONDS:
             return None
         said = f"net/http: request canceled while awaiting headers: the client gave up after {waited:.1f} s"
         return Failure(phase="request", message=said)
-    message = "EOF" if "closed" in flow.error.msg.lower() else flow.error.msg
-    return Failure(phase="response" if flow.response else "request", message=message)
+    # Go: a message that ends before its time is an unexpected EOF, a connection that ends between two is an EOF.
+    if flow.response is not None:
+        return Failure(phase="response", message="unexpected EOF")
+    return Failure(phase="request", message="unexpected EOF" if "response" in flow.error.msg else "EOF")
 
 
 def _timing(flow: http.HTTPFlow, pays_for_connection: bool) -> Timing:

@@ -11,9 +11,12 @@ import errno
 import ipaddress
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.x509.oid import ExtensionOID
 
 from analyzers.exchange import FailurePhase
@@ -24,6 +27,8 @@ TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
 _ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _REFUSED_CONNECT = re.compile(r"refused HTTP CONNECT request: \d+ (.*)")
+_NO_ANSWER = re.compile(r"Cannot parse HTTP response: .*?: b['\"](.*)['\"]$")
+_RECORD_HEADER_BYTES = 5
 _GO_ERRNO = {
     errno.ECONNREFUSED: "connection refused",
     errno.ETIMEDOUT: "connection timed out",
@@ -47,6 +52,14 @@ _ALERTS = {
     "handshake failure": "handshake failure",
     "protocol version": "protocol version not supported",
     "unrecognized name": "unrecognized name",
+    "user canceled": "user canceled",
+    "missing extension": "missing extension",
+    "unsupported extension": "unsupported extension",
+    "bad record mac": "bad record MAC",
+    "unexpected message": "unexpected message",
+    "record overflow": "record overflow",
+    "decryption failed": "decryption failed",
+    "bad certificate status response": "bad certificate status response",
     "no application protocol": "no application protocol",
     "internal error": "internal error",
     "decode error": "error decoding message",
@@ -54,6 +67,7 @@ _ALERTS = {
     "insufficient security": "insufficient security level",
     "illegal parameter": "illegal parameter",
 }
+_ALERT = re.compile(rf"(?:alert|tlsv1|tlsv13|sslv3|ssl/tls) ({'|'.join(_ALERTS)})")
 
 
 def dial(host: str, port: int, error: str) -> tuple[FailurePhase, str]:
@@ -75,10 +89,17 @@ def dial(host: str, port: int, error: str) -> tuple[FailurePhase, str]:
     return "dial", f"dial tcp {address}: {error}"
 
 
+def is_refused_connect(error: str) -> bool:
+    """Whether it was a forward proxy that said no."""
+    return _REFUSED_CONNECT.search(error) is not None
+
+
 def forward_proxy(error: str, host: str, port: int) -> str:
     """What went wrong with a forward proxy at ``host``: its refusal's reason phrase, or why it could not be dialled."""
     if found := _REFUSED_CONNECT.search(error):
         return found[1]
+    if error == "connection closed":
+        return "proxyconnect tcp: unexpected EOF"
     return f"proxyconnect tcp: {dial(host, port, error)[1]}"
 
 
@@ -92,35 +113,91 @@ def tls(error: str, first_bytes: bytes = b"") -> str:
     """What OpenSSL said of a failed handshake, certificates aside. ``first_bytes``: what the peer sent first."""
     if error == TLS_TIMED_OUT:
         return "net/http: TLS handshake timeout"
-    if first_bytes and not first_bytes.startswith((b"\x15\x03", b"\x16\x03")):
+    if len(first_bytes) >= _RECORD_HEADER_BYTES and not first_bytes.startswith((b"\x15\x03", b"\x16\x03")):
         if first_bytes.startswith(b"HTTP/"):
             return "http: server gave HTTP response to HTTPS client"
         return "tls: first record does not look like a TLS handshake"
     lowered = error.lower()
-    if "alert" in lowered:
-        for ours, go in _ALERTS.items():
-            if f"alert {ours}" in lowered:
-                return f"remote error: tls: {go}"
+    if "cannot agree on a tls version" in lowered:
+        return "remote error: tls: protocol version not supported"
+    if found := _ALERT.search(lowered):
+        return f"remote error: tls: {_ALERTS.get(found[1], found[1])}"
+    if 0 < len(first_bytes) < _RECORD_HEADER_BYTES:
+        return "unexpected EOF"
     if "closed" in lowered or "eof" in lowered:
         return "EOF"
     return error.removeprefix("OpenSSL ")
 
 
-def certificate(leaf: x509.Certificate, name: str, expired_at: x509.Certificate | None, now: dt.datetime) -> str:
-    """Why a server certificate was not accepted, in the order in which Go looks: name, then validity, then trust.
+def not_http(error: str) -> str:
+    """What mitmproxy said of an answer that is not HTTP, "" when it said something else."""
+    found = _NO_ANSWER.search(error)
+    if found is None:
+        return ""
+    return f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{found[1][:80]}"'
 
-    ``name`` is the host or IP it had to be for, ``expired_at`` the certificate of the chain that OpenSSL found outside
-    its validity, or None.
+
+def certificate(
+    chain: Sequence[x509.Certificate],
+    name: str,
+    now: dt.datetime,
+    *,
+    roots: Iterable[x509.Certificate] = (),
+    wrong_purpose: bool = False,
+) -> str:
+    """Why a server certificate was not accepted, in the order in which Go looks: leaf's validity, name, trust.
+
+    ``chain`` is what OpenSSL could build, leaf first; ``name`` the host or IP that the leaf had to be for; ``roots``
+    the authorities that the kubeconfig names.
     """
     prefix = "tls: failed to verify certificate: x509: "
-    if complaint := _name_complaint(leaf, name):
+    if complaint := _validity_complaint(chain[0], now) or _name_complaint(chain[0], name):
         return prefix + complaint
-    if expired_at is not None:
-        current = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-        after, before = expired_at.not_valid_after_utc, expired_at.not_valid_before_utc
-        relation = f"is before {before:%Y-%m-%dT%H:%M:%SZ}" if now < before else f"is after {after:%Y-%m-%dT%H:%M:%SZ}"
-        return f"{prefix}certificate has expired or is not yet valid: current time {current} {relation}"
-    return prefix + "certificate signed by unknown authority"
+    if wrong_purpose:
+        return prefix + "certificate specifies an incompatible key usage"
+    return prefix + _trust_complaint(chain, roots, now)
+
+
+def _validity_complaint(certificate: x509.Certificate, now: dt.datetime) -> str:
+    after, before = certificate.not_valid_after_utc, certificate.not_valid_before_utc
+    if before <= now <= after:
+        return ""
+    relation = f"is before {before:%Y-%m-%dT%H:%M:%SZ}" if now < before else f"is after {after:%Y-%m-%dT%H:%M:%SZ}"
+    return f"certificate has expired or is not yet valid: current time {now:%Y-%m-%dT%H:%M:%SZ} {relation}"
+
+
+def _trust_complaint(chain: Sequence[x509.Certificate], roots: Iterable[x509.Certificate], now: dt.datetime) -> str:
+    """Go says so where an authority has the right name and yet did not sign: that of a cluster that was made anew."""
+    unknown = "certificate signed by unknown authority"
+    for child, parent in ((c, p) for c in reversed(chain) for p in (*roots, *chain[1:])):
+        if parent == child or parent.subject != child.issuer:
+            continue
+        if reason := _signature_complaint(child, parent):
+            return f'{unknown} (possibly because of "{reason}" while trying to verify candidate authority certificate "{_called(parent)}")'  # noqa: E501
+        if outside := _validity_complaint(parent, now):
+            return outside
+    return unknown
+
+
+def _signature_complaint(child: x509.Certificate, parent: x509.Certificate) -> str:
+    """crypto/x509's CheckSignatureFrom, as far as it concerns the key."""
+    key = parent.public_key()
+    try:
+        child.verify_directly_issued_by(parent)
+    except InvalidSignature:
+        if isinstance(key, rsa.RSAPublicKey):
+            return "crypto/rsa: verification error"
+        return f"x509: {'Ed25519' if isinstance(key, ed25519.Ed25519PublicKey) else 'ECDSA'} verification failure"
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return ""
+    return ""
+
+
+def _called(certificate: x509.Certificate) -> str:
+    for kind in (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME):
+        if found := certificate.subject.get_attributes_for_oid(kind):
+            return str(found[0].value)
+    return f"serial:{certificate.serial_number}"
 
 
 def _name_complaint(leaf: x509.Certificate, name: str) -> str:
@@ -131,15 +208,14 @@ def _name_complaint(leaf: x509.Certificate, name: str) -> str:
         sans = x509.SubjectAlternativeName([])
     assert isinstance(sans, x509.SubjectAlternativeName)
     dns, ips = sans.get_values_for_type(x509.DNSName), sans.get_values_for_type(x509.IPAddress)
+    common_names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if not dns and not ips and common_names and _matches(str(common_names[0].value).lower(), name.lower()):
+        return "certificate relies on legacy Common Name field, use SANs instead"
     try:
         ip = ipaddress.ip_address(name)
     except ValueError:
         if any(_matches(pattern.lower(), name.lower()) for pattern in dns):
             return ""
-        if not dns and not ips:
-            common_names = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-            if common_names and _matches(str(common_names[0].value).lower(), name.lower()):
-                return "certificate relies on legacy Common Name field, use SANs instead"
         if not dns:
             return f"certificate is not valid for any names, but wanted to match {name}"
         return f"certificate is valid for {', '.join(dns)}, not {name}"

@@ -15,7 +15,8 @@ class HarFile:
         """``version`` is mitmkube's. Raises OSError."""
         self._path = path
         self._partial = path.with_name(path.name + ".partial")
-        fd = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        self._partial.unlink(missing_ok=True)  # of a run that was killed; with it go its mode and where it may lead
+        fd = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         self._file = os.fdopen(fd, "r+b")
         head = har.head(version).encode()
         self._file.write(head + har.TAIL.encode())
@@ -33,8 +34,16 @@ class HarFile:
         self._end += len(added)
         self._separator = har.SEPARATOR.encode()
 
+    def discard(self) -> None:
+        """Leave nothing behind. Raises OSError."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
     def finish(self, document: str) -> None:
-        """Replace what was written live by ``document``, which knows the whole story, and give it its name."""
+        """Replace what was written live by ``document``, which knows the whole story, and give it its name.
+
+        Raises OSError.
+        """
         self._file.seek(0)
         self._file.write(document.encode("utf-8", "replace"))
         self._file.truncate()

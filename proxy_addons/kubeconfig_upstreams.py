@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, load, proxy_address
+from proxy_addons.trust import certificates
 from proxy_addons.upstream import ForwardProxy, KeyPairs, Upstream, Upstreams
 
 logger = logging.getLogger("mitmkube")
@@ -16,7 +17,7 @@ logger = logging.getLogger("mitmkube")
 def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
     """Where ``cluster`` really is. ``user`` is its name in our proxy-url; ``proxy_url`` a forward proxy on the way."""
     problem = cluster.ca_error
-    if cluster.ca is not None and not problem and b"-----BEGIN CERTIFICATE-----" not in cluster.ca:
+    if cluster.ca is not None and not problem and not certificates(cluster.ca):
         problem = "unable to load root certificates: unable to parse bytes as PEM block"
     via = _via(proxy_url)
     if cluster.insecure:

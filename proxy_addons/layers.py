@@ -17,13 +17,21 @@ import time
 from collections.abc import Generator
 from typing import Any, cast
 
+from cryptography import x509
 from mitmproxy import http
 from mitmproxy.connection import ConnectionState
+from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import ClientTLSLayer, ServerTLSLayer, TCPLayer
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, HttpStream, SendHttp
-from mitmproxy.proxy.layers.http._events import RequestHeaders, RequestProtocolError, ResponseEndOfMessage
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseEndOfMessage,
+    ResponseProtocolError,
+)
 from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
@@ -36,6 +44,10 @@ from proxy_addons.upstream import Upstream
 FAILURE = "mitmkube.failure"
 """Key of ``flow.metadata``: [phase, message in Go's words]."""
 
+CLIENT_LEFT = "mitmkube.client-left"
+"""Key of ``flow.metadata``: it was the client that broke off."""
+
+_UNREADABLE = "the client's certificate cannot be read"
 _NEVER_STATUS = ("/openapi", "/version", "/livez", "/readyz", "/healthz")
 
 type Commands = Generator[commands.Command, Any]
@@ -85,12 +97,30 @@ class ServerTLS(ServerTLSLayer):
             yield from self.tls_interact()
             return False, None
         if err:
-            err = handshake.certificate_error(dt.datetime.now(dt.UTC)) or go_errors.tls(err, handshake.first_bytes)
+            sent = [cert.to_cryptography() for cert in self.tls.get_peer_cert_chain() or ()]
+            words = handshake.certificate_error(sent, dt.datetime.now(dt.UTC))
+            err = words or go_errors.tls(err, handshake.first_bytes)
         return done, err
+
+    def receive_data(self, data: bytes) -> layer.CommandGenerator[None]:
+        if self.suspended:
+            self.tls.bio_write(data)
+            return
+        alert = ""
+        for command in super().receive_data(data):
+            if isinstance(command, commands.Log) and command.message.startswith("TLS Error: "):
+                alert = go_errors.tls(command.message)
+            yield command
+        if alert:
+            # mitmproxy takes an alert for the news that the connection ends, and then tells nobody.
+            self.conn.error = alert
+            yield commands.CloseConnection(self.conn)
+            yield from self.event_to_child(events.ConnectionClosed(self.conn))
 
     def on_handshake_error(self, err: str) -> layer.CommandGenerator[None]:
         # A time limit leaves its reason on the connection and closes it, which arrives here as "connection closed".
-        yield from super().on_handshake_error(go_errors.tls(self.conn.error or err))
+        first_bytes = self.tls.get_app_data().first_bytes if self.tls else b""
+        yield from super().on_handshake_error(go_errors.tls(self.conn.error or err, first_bytes))
 
     def _handle_command(self, command: commands.Command) -> layer.CommandGenerator[None]:
         resumes = isinstance(command, commands.OpenConnection) and command.connection == self.conn and self.suspended
@@ -126,10 +156,31 @@ class ClientTLS(ClientTLSLayer):
     """TLS with the client; once its certificate is known, the server's handshake is told to go on."""
 
     def receive_handshake_data(self, data: bytes) -> layer.CommandGenerator[tuple[bool, str | None]]:
-        done, err = yield from super().receive_handshake_data(data)
+        try:
+            done, err = yield from super().receive_handshake_data(data)
+        except x509.InvalidVersion:
+            return False, _UNREADABLE
+        if done and not err and self._unreadable():
+            return False, _UNREADABLE
         if done and not err and not self.context.server.tls_established and not self.context.server.error:
             yield commands.OpenConnection(self.context.server)  # its error is what the next request meets
         return done, err
+
+    def _unreadable(self) -> bool:
+        """Whether the certificate that the client proved is missing in what mitmproxy says it presented.
+
+        OpenSSL takes certificates that its Python binding cannot read; mitmproxy passes those over, and whatever the
+        client sent behind would stand in the first place, without any proof.
+        """
+        proved, presented = self.tls.get_peer_certificate(), self.conn.certificate_list
+        if proved is None:
+            return bool(presented)
+        return not presented or presented[0].fingerprint().hex(":").upper().encode() != proved.digest("sha256")
+
+    def on_handshake_error(self, err: str) -> layer.CommandGenerator[None]:
+        # What the client sent instead of a ClientHello may hold its credentials, and the error is logged.
+        not_tls = err.startswith("Cannot parse ClientHello")
+        yield from super().on_handshake_error("Cannot parse ClientHello" if not_tls else err)
 
 
 class KubeHttpStream(HttpStream):
@@ -150,9 +201,14 @@ class KubeHttpStream(HttpStream):
             yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
             return
         self._upstream = admitted
+        if admitted.scheme == "http":
+            self.context.server.via = _via(admitted)
+            self.child_layer = KubeHttpLayer(self.context, HTTPMode.transparent, self._tunnels)
+            yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
+            return
         stack = tunnel.LayerStack()
         if admitted.via is not None:
-            self.context.server.via = (admitted.via.scheme, (admitted.via.host, admitted.via.port))
+            self.context.server.via = _via(admitted)
             stack /= HttpUpstreamProxy.make(self.context, send_connect=True)
         self._server_tls = ServerTLS(self.context, self._tunnels, admitted)
         self.child_layer = cast(layer.Layer, Underway(stack, self._server_tls))
@@ -202,6 +258,7 @@ class KubeHttpStream(HttpStream):
                 self._note_refusal(admitted)
                 yield from self._answer(admitted)
                 return False
+            self.flow.server_conn.via = _via(admitted)
         connection, err = yield GetHttpConnection(
             (self.flow.request.host, self.flow.request.port),
             self.flow.request.scheme == "https",
@@ -211,10 +268,22 @@ class KubeHttpStream(HttpStream):
         if not err:
             self.context.server = self.flow.server_conn = connection
             return True
-        phase, message = self._tunnels.explain(err, self.flow.request, self.context.client)
-        self.flow.metadata[FAILURE] = [phase, message]
-        yield from self._answer(_as_response(self.flow.request, phase, message))
+        yield from self._answer_failure(*self._tunnels.explain(err, self.context.client))
         return False
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        if isinstance(event, RequestProtocolError):
+            self.flow.metadata[CLIENT_LEFT] = True
+        elif self.flow.response is None:
+            said = self.flow.server_conn.error or go_errors.not_http(event.message)
+            if said:
+                yield from self._answer_failure("tls" if self.flow.server_conn.error else "response", said)
+                return
+            # The client meets what we met: it says "EOF" itself, or tries again where that is safe.
+            event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.CANCEL)
+        yield from super().handle_protocol_error(event)
 
     def flow_done(self) -> layer.CommandGenerator[None]:
         assert self.flow.response is not None
@@ -227,6 +296,12 @@ class KubeHttpStream(HttpStream):
         self._handle_event = self.passthrough
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+
+    def _answer_failure(self, phase: FailurePhase, message: str) -> Commands:
+        self.flow.metadata[FAILURE] = [phase, message]
+        upstream = self._tunnels.of(self.context.client)
+        path = self.flow.request.path.removeprefix(upstream.path_prefix if upstream else "")
+        yield from self._answer(_as_response(path, phase, message))
 
     def _answer(self, response: http.Response) -> Commands:
         """Answer in the server's place, whether or not the client is still sending its body."""
@@ -257,17 +332,24 @@ class KubeHttpLayer(HttpLayer):
                 self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
-        yield from super().event_to_child(child, event)
+        for command in super().event_to_child(child, event):
+            if isinstance(command, commands.Log):
+                command.message = command.message.partition(": b'")[0].partition(': b"')[0]  # bytes off the wire
+            yield command
 
 
-def _as_response(request: http.Request, phase: FailurePhase, message: str) -> http.Response:
+def _via(upstream: Upstream) -> ServerSpec | None:
+    return (upstream.via.scheme, (upstream.via.host, upstream.via.port)) if upstream.via is not None else None
+
+
+def _as_response(path: str, phase: FailurePhase, message: str) -> http.Response:
     """A failure met after the tunnel stood, as kubectl can show it in one line.
 
     Discovery never decodes a Status, but shows a 502 of text/plain verbatim; everything else decodes one. There is no
     Retry-After: clients would try ten times more.
     """
     text = message if phase != "mitmkube" else f"mitmkube: {message}"
-    path = request.path.partition("?")[0]
+    path = path.partition("?")[0]
     if path.startswith(_NEVER_STATUS) or _is_discovery(path):
         return http.Response.make(502, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
     status = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Mapping
 
 from mitmproxy import ctx, http
-from mitmproxy.connection import Client, Connection, Server
+from mitmproxy.connection import Client, Connection, ConnectionState, Server
 from mitmproxy.proxy import server, server_hooks
 from mitmproxy.tls import TlsData
 
@@ -17,6 +18,7 @@ from proxy_addons.upstream import ForwardProxy, Upstream
 
 DIAL_SECONDS = 30  # client-go/transport/cache.go
 TLS_SECONDS = 10  # apimachinery/pkg/util/net/http.go
+PROXY_SECONDS = 60  # net/http/transport.go, for a forward proxy's answer to CONNECT
 
 # HTTP/2's pings, which told client-go of a dead peer after 45 s, are gone with HTTP/2: TCP probes take their place.
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 15, 10, 3
@@ -62,17 +64,20 @@ class Reach:
             data.ssl_conn = self._tunnels.trust.handshake(_proxy_itself(upstream.via), may_suspend=False)
             self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
             return
-        first = not client.tls_established
-        data.ssl_conn = self._tunnels.trust.handshake(upstream, may_suspend=True)
-        if not first:
-            # A second connection of the same tunnel: the client has long said who it is.
-            self._tunnels.present_identity(upstream, client, data.ssl_conn)
+        if client.tls_established:
+            data.ssl_conn = self._tunnels.handshake_again(upstream, client)
+        else:
+            data.ssl_conn = self._tunnels.trust.handshake(upstream, may_suspend=True)
+        if (carrier := _carrier(client, data.conn)) is not data.conn:
+            self._clear(carrier)
         self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
 
     def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
         upstream = self._tunnels.of(flow.client_conn)
         if upstream is not None and upstream.via is not None and upstream.via.authorization:
             flow.request.headers["Proxy-Authorization"] = upstream.via.authorization
+        if upstream is not None and upstream.scheme == "https":  # the handshake that follows ends this limit
+            self._limit(PROXY_SECONDS, go_errors.DIAL_TIMED_OUT, flow.client_conn, flow.server_conn)
 
     def tls_established_server(self, data: TlsData) -> None:
         self._clear(data.conn)
@@ -92,7 +97,7 @@ class Reach:
 
     def _give_up(self, reason: str, client: Client, connection: Server) -> None:
         self._timers.pop(connection.id, None)
-        transport = _transport(client, connection)
+        transport = _transport(client, _carrier(client, connection))
         if transport is not None and transport.handler is not None:
             connection.error = reason
             transport.handler.cancel(reason)
@@ -104,8 +109,21 @@ def _proxy_itself(via: ForwardProxy) -> Upstream:
 
 
 def _transport(client: Client, connection: Connection) -> server.ConnectionIO | None:
+    return _transports(client).get(connection)
+
+
+def _transports(client: Client) -> Mapping[Connection, server.ConnectionIO]:
     handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-    return handler.transports.get(connection) if handler is not None else None
+    return handler.transports if handler is not None else {}
+
+
+def _carrier(client: Client, connection: Server) -> Server:
+    """The connection that has the socket: itself, or the one to the forward proxy that it passes through."""
+    transports = _transports(client)
+    if connection.via is None or connection in transports:
+        return connection
+    there = (c for c in transports if isinstance(c, Server) and c.address == connection.via[1])
+    return next((c for c in there if c.state is ConnectionState.OPEN), connection)
 
 
 def keep_alive(sock: socket.socket) -> None:

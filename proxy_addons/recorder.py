@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from mitmproxy import http
-from mitmproxy.connection import Client
-from mitmproxy.proxy import server_hooks
+from mitmproxy.connection import Client, Server
 
 from analyzers.exchange import Exchange
 from proxy_addons import flow_to_exchange
 from proxy_addons.body_tap import BodyTap
 from proxy_addons.tunnels import STRANGER, Tunnels
+from proxy_addons.upstream import Upstream
 
 type Sink = Callable[[Exchange, http.HTTPFlow], None]
 
@@ -24,6 +25,7 @@ class _Open:
 
     number: int
     flow: http.HTTPFlow
+    upstream: Upstream | None = None  # a client that has gone is nobody's any more when its last flow ends
     pays_for_connection: bool = False
     request_tap: BodyTap = field(default_factory=BodyTap)
     response_tap: BodyTap = field(default_factory=BodyTap)
@@ -38,7 +40,7 @@ class Recorder:
         self._tunnels = tunnels
         self._sink = sink
         self._open: dict[str, _Open] = {}
-        self._paid: set[str] = set()
+        self._paid: WeakSet[Server] = WeakSet()
         self._count = 0
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -50,6 +52,7 @@ class Recorder:
         if record is None or flow.response is None:
             return
         record.pays_for_connection = self._pays(flow)
+        record.upstream = self._tunnels.of(flow.client_conn)
         encoding = flow.response.headers.get("content-encoding", "")
         record.response_tap = BodyTap(encoding, is_watch="watch" in flow.request.path)
         flow.response.stream = record.response_tap
@@ -64,16 +67,14 @@ class Recorder:
         self._end(flow)
 
     def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        if STRANGER in flow.metadata:
+            return
         self._begin(flow).pays_for_connection = True
         self._end(flow)
 
     def client_disconnected(self, client: Client) -> None:
         for record in [r for r in self._open.values() if r.flow.client_conn.id == client.id]:
             self._end(record.flow)
-        self._paid.clear()
-
-    def server_disconnected(self, data: server_hooks.ServerConnectionHookData) -> None:
-        self._paid.discard(data.server.id)
 
     def flush(self) -> None:
         """Hand on what is still open, as it stands."""
@@ -87,8 +88,8 @@ class Recorder:
 
     def _pays(self, flow: http.HTTPFlow) -> bool:
         """Whether this is the first answer on its connection."""
-        seen = flow.server_conn.id in self._paid
-        self._paid.add(flow.server_conn.id)
+        seen = flow.server_conn in self._paid
+        self._paid.add(flow.server_conn)
         return not seen
 
     def _end(self, flow: http.HTTPFlow, *, live: bool = False) -> None:
@@ -104,7 +105,7 @@ class Recorder:
                 record.number,
                 request_tap=record.request_tap,
                 response_tap=record.response_tap,
-                upstream=self._tunnels.of(flow.client_conn),
+                upstream=self._tunnels.of(flow.client_conn) or record.upstream,
                 credential=lifted.credential if lifted else None,
                 pays_for_connection=record.pays_for_connection,
                 live=live,

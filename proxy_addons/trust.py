@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import ipaddress
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ _ROOT_FOLDERS = ("/etc/ssl/certs", "/etc/pki/tls/certs")
 
 # Go looks at no common name.
 _HOST_FLAGS = _lib.X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | _lib.X509_CHECK_FLAG_NEVER_CHECK_SUBJECT
-_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID = 10, 9
+_INVALID_PURPOSE = 26  # X509_V_ERR_INVALID_PURPOSE
 
 
 @dataclass(slots=True)
@@ -51,73 +51,89 @@ class Handshake:
     wants_identity: bool = False
     first_bytes: bytes = b""
 
-    def certificate_error(self, now: dt.datetime) -> str:
-        """Why the server's certificate was refused, in Go's words; "" when it was not."""
-        if not self.errors or 0 not in self.chain:
-            return ""
-        outside = [depth for number, depth in self.errors if number in (_CERT_HAS_EXPIRED, _CERT_NOT_YET_VALID)]
-        expired = self.chain.get(outside[0]) if outside else None
-        return go_errors.certificate(self.chain[0], self.upstream.server_name, expired, now)
+    def certificate_error(self, sent: Sequence[x509.Certificate], now: dt.datetime) -> str:
+        """Why the server's certificate was refused, in Go's words; "" when it was not. ``sent``: the server's chain."""
+        if sent:
+            self.chain.setdefault(0, sent[0])  # OpenSSL looks at the leaf last
+        if self.upstream.insecure or not self.errors or 0 not in self.chain:
+            return ""  # OpenSSL looks at the certificate also where nobody asked it to
+        return go_errors.certificate(
+            [self.chain[depth] for depth in sorted(self.chain)],
+            self.upstream.server_name,
+            now,
+            roots=[root.to_cryptography() for root in certificates(self.upstream.ca or b"")],
+            wrong_purpose=any(number == _INVALID_PURPOSE for number, _ in self.errors),
+        )
 
 
 class Trust:
-    """Makes the connection object for a handshake with a server. Contexts are made once per CA and identity."""
+    """Makes the connection object for a handshake with a server. Contexts without an identity are kept."""
 
     def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
         self._environ = environ
         self._contexts: dict[tuple[bytes | None, bool, bool], SSL.Context] = {}
 
-    def handshake(self, upstream: Upstream, *, may_suspend: bool) -> SSL.Connection:
+    def handshake(self, upstream: Upstream, *, may_suspend: bool, pair: KeyPair | None = None) -> SSL.Connection:
         """A client connection to ``upstream``, verifying as its kubeconfig says.
 
         With ``may_suspend`` it stops with ``WantX509LookupError`` where the server asks for a client certificate, until
-        ``present`` is called. Raises ValueError when the CA cannot be used.
+        ``present`` is called. Otherwise it goes on as ``pair``. A CA without certificates vouches for nobody.
         """
-        connection = SSL.Connection(self._context(upstream.ca, upstream.insecure, may_suspend))
+        if pair is None:
+            context = self._context(upstream.ca, upstream.insecure, may_suspend)
+        else:
+            context = self._verifying(upstream.ca, upstream.insecure)
+            _identify(context, pair)
+        connection = SSL.Connection(context)
         connection.set_app_data(Handshake(upstream))
         param = _lib.SSL_get0_param(connection._ssl)
         _lib.X509_VERIFY_PARAM_set_hostflags(param, _HOST_FLAGS)
         try:
             ip = ipaddress.ip_address(upstream.server_name).packed
-            _lib.X509_VERIFY_PARAM_set1_ip(param, ip, len(ip))
         except ValueError:
-            name = upstream.server_name.encode("idna")
-            connection.set_tlsext_host_name(name)
+            name = _encoded(upstream.server_name)
+            connection.set_tlsext_host_name(name.rstrip(b"."))
             _lib.X509_VERIFY_PARAM_set1_host(param, name, len(name))
+        else:
+            _lib.X509_VERIFY_PARAM_set1_ip(param, ip, len(ip))
         connection.set_alpn_protos([b"http/1.1"])
         connection.set_connect_state()
         return connection
 
     def present(self, connection: SSL.Connection, pair: KeyPair | None) -> None:
-        """Decide who a suspended handshake goes on as; None goes on without a certificate."""
+        """Decide who a suspended handshake goes on as; None goes on without a certificate.
+
+        The server's certificate has been verified by then: the roots stay behind with the first context.
+        """
         identity = _bare_context()
         if pair is not None:
-            identity.use_certificate(pair.chain[0])
-            for issuer in pair.chain[1:]:
-                identity.add_extra_chain_cert(issuer)
-            identity.use_privatekey(pair.key)
+            _identify(identity, pair)
         connection.set_context(identity)
         connection.get_app_data().wants_identity = False
 
     def _context(self, ca: bytes | None, insecure: bool, may_suspend: bool) -> SSL.Context:
         key = (ca, insecure, may_suspend)
         if key not in self._contexts:
-            context = _bare_context()
-            # The name is checked by OpenSSL too; the callback only writes down what was found.
-            context.set_verify(SSL.VERIFY_NONE if insecure else SSL.VERIFY_PEER, _remember)
-            store = context.get_cert_store()
-            assert store is not None
-            if ca is not None:
-                for root in _certificates(ca):
-                    store.add_cert(root)
-            elif not insecure:
-                _load_system_roots(context, self._environ)
-            # kubectl accepts an intermediate as the only CA; OpenSSL's default wants a self-signed one.
-            store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+            context = self._verifying(ca, insecure)
             if may_suspend:
                 _lib.SSL_CTX_set_cert_cb(context._context, _suspend, _ffi.NULL)
             self._contexts[key] = context
         return self._contexts[key]
+
+    def _verifying(self, ca: bytes | None, insecure: bool) -> SSL.Context:
+        context = _bare_context()
+        # The name is checked by OpenSSL too; the callback only writes down what was found.
+        context.set_verify(SSL.VERIFY_NONE if insecure else SSL.VERIFY_PEER, _remember)
+        store = context.get_cert_store()
+        assert store is not None
+        if ca is not None:
+            for root in certificates(ca):
+                store.add_cert(root)
+        elif not insecure:
+            _load_system_roots(context, self._environ)
+        # kubectl accepts an intermediate as the only CA; OpenSSL's default wants a self-signed one.
+        store.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)
+        return context
 
 
 def _bare_context() -> SSL.Context:
@@ -128,7 +144,21 @@ def _bare_context() -> SSL.Context:
     return context
 
 
-def _certificates(pem: bytes) -> list[crypto.X509]:
+def _encoded(name: str) -> bytes:
+    try:
+        return name.encode("idna")
+    except UnicodeError:
+        return name.encode()  # no name at all, and no certificate is for it
+
+
+def _identify(context: SSL.Context, pair: KeyPair) -> None:
+    context.use_certificate(pair.chain[0])
+    for issuer in pair.chain[1:]:
+        context.add_extra_chain_cert(issuer)
+    context.use_privatekey(pair.key)
+
+
+def certificates(pem: bytes) -> list[crypto.X509]:
     """Every readable certificate of a bundle, as Go's AppendCertsFromPEM: others are passed over."""
     found = []
     for block in pem.split(_BEGIN)[1:]:
@@ -137,8 +167,6 @@ def _certificates(pem: bytes) -> list[crypto.X509]:
             found.append(crypto.load_certificate(crypto.FILETYPE_PEM, _BEGIN + body + _END + b"\n"))
         except crypto.Error:
             continue
-    if not found:
-        raise ValueError("the CA holds no certificate that can be read")
     return found
 
 
@@ -147,7 +175,8 @@ def _load_system_roots(context: SSL.Context, environ: Mapping[str, str]) -> None
     files = [environ["SSL_CERT_FILE"]] if environ.get("SSL_CERT_FILE") else list(_ROOT_FILES)
     folders = environ["SSL_CERT_DIR"].split(":") if environ.get("SSL_CERT_DIR") else list(_ROOT_FOLDERS)
     loaded = any(_load(context, Path(file)) for file in files)
-    if not loaded or environ.get("SSL_CERT_DIR"):
+    # Go reads the folders in any case; the usual ones hold what the usual file holds.
+    if not loaded or environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR"):
         for folder in map(Path, folders):
             for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
                 _load(context, entry)

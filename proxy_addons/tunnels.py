@@ -14,7 +14,7 @@ from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
 from proxy_addons.lifted import Lifted
 from proxy_addons.trust import Trust
-from proxy_addons.upstream import Upstream, Upstreams
+from proxy_addons.upstream import KeyPair, Upstream, Upstreams
 
 STRANGER = "mitmkube.stranger"
 """Key of ``flow.metadata``: the client did not know the proxy's password, so the flow is nobody's we report on."""
@@ -59,21 +59,35 @@ class Tunnels:
 
     def present_identity(self, upstream: Upstream, client: Client, tls: SSL.Connection) -> str:
         """Let a suspended handshake go on as the client: "" when it may, else why not."""
-        pair = None
-        if client.certificate_list:
-            pair = self.upstreams.key_pairs.find(client.certificate_list[0].fingerprint())
-            if pair is None:
-                self._refusals[client.id] = _UNKNOWN_IDENTITY
-                return _UNKNOWN_IDENTITY
-        self.trust.present(tls, pair)
-        return ""
+        pair, refusal = self._identity(client)
+        if not refusal:
+            self.trust.present(tls, pair)
+        return refusal
 
-    def explain(self, error: str, request: http.Request, client: Client) -> tuple[FailurePhase, str]:
+    def handshake_again(self, upstream: Upstream, client: Client) -> SSL.Connection:
+        """A second connection of the same tunnel: the client has long said who it is.
+
+        One that must not go on stays suspended, and so fails, where the server asks for a certificate.
+        """
+        pair, refusal = self._identity(client)
+        return self.trust.handshake(upstream, may_suspend=bool(refusal), pair=pair)
+
+    def _identity(self, client: Client) -> tuple[KeyPair | None, str]:
+        """The key pair of the client's certificate, None when it presented none; or why it cannot be passed on."""
+        if not client.certificate_list:
+            return None, ""
+        pair = self.upstreams.key_pairs.find(client.certificate_list[0].fingerprint())
+        if pair is None:
+            self._refusals[client.id] = _UNKNOWN_IDENTITY
+            return None, _UNKNOWN_IDENTITY
+        return pair, ""
+
+    def explain(self, error: str, client: Client) -> tuple[FailurePhase, str]:
         """Phase and words of a connection that failed after the client's own handshake."""
         if refusal := self._refusals.get(client.id):
             return "mitmkube", refusal
         upstream = self.of(client)
-        if upstream is not None and (upstream.via is not None or _is_dial_error(error)):
+        if upstream is not None and (go_errors.is_refused_connect(error) or _is_dial_error(error)):
             return self.dial_failure(upstream, error)
         return "tls", go_errors.tls(error)
 

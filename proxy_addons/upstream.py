@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
@@ -64,9 +65,11 @@ class KeyPair:
         try:
             chain = tuple(x509.load_pem_x509_certificates(certificate))
             loaded = serialization.load_pem_private_key(key, None)
-        except (ValueError, TypeError):
+            # A login tool writes one file after the other: what does not belong together is no pair yet.
+            fits = loaded.public_key() == chain[0].public_key()
+        except (ValueError, TypeError, UnsupportedAlgorithm):
             return None
-        return cls(chain, loaded) if isinstance(loaded, _KEYS) else None
+        return cls(chain, loaded) if fits and isinstance(loaded, _KEYS) else None
 
     @property
     def fingerprint(self) -> bytes:

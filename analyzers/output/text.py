@@ -204,7 +204,7 @@ def _asked_by(story: Story, width: int) -> list[Line]:
     if not who:
         if not any(verdict.exchange.response is not None and not verdict.exchange.tunnel for verdict in story.verdicts):
             return []
-        who = "no credential was sent"
+        who = "nobody: no credential was sent"
     return hanging("  asked by", who, width=width, indent=_INDENT)
 
 
@@ -316,7 +316,10 @@ def _row_style(row: Row) -> str:
 
 def _numbers(verdicts: Sequence[Verdict]) -> str:
     first, last = verdicts[0].exchange.id, verdicts[-1].exchange.id
-    return str(first) if first == last else f"{first}-{last}"
+    if first == last:
+        return str(first)
+    # Requests that run side by side leave gaps: those between belong to other rows.
+    return f"{first}-{last}" if last - first + 1 == len(verdicts) else f"{first}…{last}"
 
 
 def _noted(story: Story, width: int) -> list[Line]:

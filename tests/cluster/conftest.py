@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from tests.cluster import binaries
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
+from tests.cluster.explained import Explained
 from tests.cluster.identities import Identity
 from tests.cluster.kubectl import Kubectl, find_kubectls
 
 HERE = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
 KUBECTLS_IN_CI = 2
+# One request that kubectl does not make: METHOD PATH.
+RAW = (sys.executable, HERE / "raw_client.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -144,15 +149,17 @@ class MitmkubeRun(Protocol):
 
 @pytest.fixture
 def fresh_home(tmp_path: Path) -> Iterator[Path]:
-    """``next(fresh_home)`` is an empty folder: a home, and with it a discovery cache, that nothing has used."""
+    """``next(fresh_home)`` is an empty folder: a home, and with it a discovery cache, that nothing has used.
 
-    def homes() -> Iterator[Path]:
-        for number in itertools.count(1):
-            home = tmp_path / f"home-{number}"
-            home.mkdir(mode=0o700)
-            yield home
+    Several threads may ask, which a generator would not bear.
+    """
 
-    return homes()
+    def home(number: int) -> Path:
+        folder = tmp_path / f"home-{number}"
+        folder.mkdir(mode=0o700)
+        return folder
+
+    return map(home, itertools.count(1))
 
 
 @pytest.fixture
@@ -198,6 +205,93 @@ def mitmkube_run(request: pytest.FixtureRequest, fresh_home: Iterator[Path]) -> 
         )
 
     return through
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One kubectl command, direct and through ``mitmkube run``, with what mitmkube reported as text and as JSON."""
+
+    direct: Outcome
+    through: Outcome
+    report: str
+    story: Any
+
+
+class Compare(Protocol):
+    """Runs kubectl straight to the cluster and then through mitmkube, each in a fresh home. As in ``RunDirect``."""
+
+    def __call__(
+        self,
+        kubectl: Kubectl,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Comparison: ...
+
+
+@pytest.fixture
+def compare(run_direct: RunDirect, mitmkube_run: MitmkubeRun, tmp_path: Path) -> Compare:
+    def both(
+        kubectl: Kubectl,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Comparison:
+        direct = run_direct(kubectl, args, identity, env=env, stdin=stdin, seconds=seconds)
+        report, story = tmp_path / "report.txt", tmp_path / "report.json"
+        outputs = [f"--report={report}", f"--json={story}"]
+        command = [*outputs, "--", kubectl.path, *args]
+        through = mitmkube_run(command, identity, env=env, stdin=stdin, seconds=seconds)
+        return Comparison(direct, through, report.read_text(), json.loads(story.read_text()))
+
+    return both
+
+
+class Explain(Protocol):
+    """Runs a command through mitmkube with all reports. ``program`` is a kubectl, the newest by default, or the first
+    words of another command line, such as ``RAW``; ``options`` are mitmkube's. The rest as in ``RunDirect``."""
+
+    def __call__(
+        self,
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        program: Kubectl | Sequence[str | Path] | None = None,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Explained: ...
+
+
+@pytest.fixture
+def explain(mitmkube_run: MitmkubeRun, kubectls: tuple[Kubectl, ...], fresh_home: Iterator[Path]) -> Explain:
+    def explained(
+        args: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        program: Kubectl | Sequence[str | Path] | None = None,
+        options: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        stdin: str | None = None,
+        seconds: float = 120,
+    ) -> Explained:
+        folder = next(fresh_home)
+        report, story, har = (folder / name for name in ("report.txt", "report.json", "traffic.har"))
+        outputs = [f"--report={report}", f"--json={story}", f"--har={har}", *options]
+        program = program or kubectls[-1]
+        words = [program.path] if isinstance(program, Kubectl) else program
+        outcome = mitmkube_run([*outputs, "--", *words, *args], identity, env=env, stdin=stdin, seconds=seconds)
+        documents = (json.loads(file.read_text()) for file in (story, har))
+        return Explained(outcome, report.read_text(), *documents)
+
+    return explained
 
 
 def _kubeconfig(request: pytest.FixtureRequest, identity: str | Path) -> Path:

@@ -1,13 +1,17 @@
-"""The real kubectl, oldest and newest, where a test asks for it."""
+"""The real kubectl, oldest and newest, a small API server, and a place to run commands, where a test asks for it."""
 
 from __future__ import annotations
 
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.mitmkube.api_server import ApiServer, api_server
+from tests.mitmkube.commands import Place, Web, free_ports, web
 
 
 def kubectls() -> list[str]:
@@ -28,3 +32,29 @@ def kubectl(request: pytest.FixtureRequest) -> str:
             pytest.fail("kubectl is needed")
         pytest.skip("no kubectl on this machine")
     return found[0] if request.param == "oldest" else found[-1]
+
+
+@pytest.fixture
+def api() -> Iterator[ApiServer]:
+    with api_server() as server:
+        yield server
+
+
+@pytest.fixture
+def place(api: ApiServer, tmp_path: Path) -> Place:
+    """Where commands run whose kubeconfig leads to ``api``."""
+    return Place.make(tmp_path, api.kubeconfig(tmp_path / "kubeconfig"))
+
+
+@pytest.fixture
+def no_cluster(tmp_path: Path) -> Place:
+    """Where commands run that have no kubeconfig."""
+    return Place.make(tmp_path)
+
+
+@pytest.fixture
+def running_web(place: Place) -> Iterator[Web]:
+    """``mitmkube web``, up, for ``api``."""
+    proxy, page = free_ports(2)
+    with web(place, "--port", proxy, "--web-port", page) as running:
+        yield running
