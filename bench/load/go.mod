@@ -1,0 +1,3 @@
+module mitmkube.invalid/bench/load
+
+go 1.21
