@@ -55,7 +55,6 @@ def _write(flow: http.HTTPFlow, shown: Exchange, note: _Note) -> None:
         if view := ctx.master.addons.get("view"):
             view.add([flow])  # a CONNECT is not shown by itself, but one that failed is what the user looks for
     else:
-        flow.request.path = shown.request.path
         _show(flow.request, shown.request)
         if flow.response is not None and shown.response is not None:
             _show(flow.response, shown.response)

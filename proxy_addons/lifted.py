@@ -1,4 +1,4 @@
-"""The credentials of one request, held outside the flow while it passes through addons, pages and files."""
+"""What of one request must not be seen, held outside the flow while it passes through addons, pages and files."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ type Field = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """Header fields that grant access, each with its place, and what may be said of them."""
+    """Header fields that grant access, each with its place, and what may be said of them.
+
+    ``path`` is the target as it was sent, where it holds something to hide (the command of an exec), else "".
+    """
 
     fields: tuple[tuple[int, Field], ...] = field(default=(), repr=False)
+    path: str = field(default="", repr=False)
     proxy_authorization: str = field(default="", repr=False)
     credential: credential.Credential | None = None
 
@@ -33,15 +37,20 @@ class Lifted:
                 secret.append((place, (name, value)))
             else:
                 kept.append((name, value))
+        sent = request.path
+        shown = redact.path(sent)
+        if shown != sent:
+            request.path = shown
+        path = sent if shown != sent else ""
         if not secret and not for_us:
-            return cls()
+            return cls(path=path)
         request.headers.fields = tuple(kept)
         decoded = credential.decode((n.decode("latin-1"), v.decode("latin-1")) for _, (n, v) in secret)
-        return cls(tuple(secret), for_us, decoded)
+        return cls(tuple(secret), path, for_us, decoded)
 
     def put_back(self, request: http.Request) -> http.Request:
         """A copy of ``request`` with them on it, in their places, for the server only."""
-        if not self.fields:
+        if not self.fields and not self.path:
             return request
         fields = list(request.headers.fields)
         for place, pair in self.fields:
@@ -53,7 +62,7 @@ class Lifted:
             method=data.method,
             scheme=data.scheme,
             authority=data.authority,
-            path=data.path,
+            path=self.path.encode("utf-8", "surrogateescape") if self.path else data.path,
             http_version=data.http_version,
             headers=http.Headers(fields),
             content=None,

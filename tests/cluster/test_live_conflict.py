@@ -37,7 +37,7 @@ def test_replacement_with_an_old_version_is_stale_and_says_which(
     assert f"resourceVersion {old['metadata']['resourceVersion']}" in found["summary"]
     # Which one is the latest, no request showed: the report names the command that does.
     latest = cluster.arrange("GET", path)["metadata"]["resourceVersion"]
-    assert latest not in told.report
+    assert f"resourceVersion {latest}" not in told.report
     assert f"kubectl get deployments.apps web -n {place} -o yaml --show-managed-fields" in told.report
 
 

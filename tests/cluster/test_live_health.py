@@ -16,7 +16,6 @@ from tests.cluster.conftest import Explain, OwnCluster
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.webhook import deny, fail
 
-
 WRITE = ["create", "configmap", "late"]
 READ = ["get", "configmap", "kube-root-ca.crt"]
 READY = ["get", "--raw", "/readyz"]

@@ -72,14 +72,11 @@ def grants(told: Explained) -> list[str]:
     return [line.strip() for line in fix.splitlines() if line.strip().startswith("kubectl create ")]
 
 
-def undone(lines: list[str]) -> list[str]:
-    """What takes back what ``grants`` made."""
-    found = []
-    for line in lines:
-        words = line.split()
-        scope = words[words.index("-n") : words.index("-n") + 2] if "-n" in words else []
-        found.append(" ".join(["kubectl", "delete", words[2], words[3], *scope]))
-    return found
+def take_back(cluster: Cluster, lines: list[str]) -> None:
+    """Delete what the lines of ``grants`` made."""
+    for words in (line.split() for line in lines):
+        scope = f"/namespaces/{words[words.index('-n') + 1]}" if "-n" in words else ""
+        cluster.call("DELETE", f"{RBAC}{scope}/{words[2]}s/{words[3]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,13 +171,13 @@ def test_pasted_fix_allows_what_was_refused_and_nothing_beside_it(
     lines = grants(told)
     assert len(lines) == 2, told.report
     assert status(case.granted) == 403
-    pasted(cluster, kubectls[0], tmp_path, lines)
+    pasted(cluster, kubectls[-1], tmp_path, lines)
     try:
         wait_until("the grant is in force", lambda: status(case.granted) != 403, 10)
         explain(args, "jane").check_works()
         assert {asked: status(asked) for asked in case.neighbours} == dict.fromkeys(case.neighbours, 403)
     finally:
-        pasted(cluster, kubectls[0], tmp_path, undone(lines))
+        take_back(cluster, lines)
 
 
 def test_exec_is_refused_over_spdy_and_websocket_alike_and_the_fix_allows_both(
@@ -211,7 +208,7 @@ def test_exec_is_refused_over_spdy_and_websocket_alike_and_the_fix_allows_both(
             assert cluster.call("POST", neighbour, identity="jane").status == 403
         assert cluster.call("POST", path.replace("p1", "p2"), identity="jane").status == 403
     finally:
-        pasted(cluster, kubectls[-1], tmp_path, undone(lines))
+        take_back(cluster, lines)
 
 
 def test_role_with_more_than_its_author_holds_is_an_escalation(
@@ -269,13 +266,13 @@ def test_impersonation_is_refused_by_name_and_the_pasted_fix_allows_it(
     assert found["summary"] == says.format(ns=place)
     assert 'User "jane"' in refused_to()
     lines = grants(told)
-    pasted(cluster, kubectls[0], tmp_path, lines)
+    pasted(cluster, kubectls[-1], tmp_path, lines)
     try:
         wait_until("the grant is in force", lambda: f'User "{user.format(ns=place)}"' in refused_to(), 10)
         other = cluster.call("GET", path, identity="jane", headers={"Impersonate-User": "admin"})
         assert 'User "jane"' in other.json["message"]
     finally:
-        pasted(cluster, kubectls[0], tmp_path, undone(lines))
+        take_back(cluster, lines)
 
 
 def test_impersonation_of_a_group_is_refused_too(explain: Explain) -> None:

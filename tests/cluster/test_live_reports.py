@@ -71,7 +71,7 @@ def test_steps_of_a_stale_update_do_not_claim_validation(explain: Explain, clust
     assert told.step("admission")[1] == "mutating part passed"
 
 
-def test_steps_of_an_invalid_create_stop_at_validation(explain: Explain, cluster: Cluster, tmp_path: Path) -> None:
+def test_steps_of_an_invalid_create_stop_at_validation(explain: Explain, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text(json.dumps(deployment("bad", replicas=-1)))
     told = explain(["create", "-n", "default", "-f", tmp_path / "bad.json"], options=["--steps"])
     check_client_and_answer(told)
@@ -80,6 +80,8 @@ def test_steps_of_an_invalid_create_stop_at_validation(explain: Explain, cluster
         "passed", "passed", "passed", "passed", "failed", "not-reached", "not-reached",
     )  # fmt: skip
     assert "mutating part passed" in told.step("admission")[1]
+    # The name of a file is no part of the subcommand.
+    assert told.step("command")[1].startswith("kubectl create, context admin")
 
 
 def test_steps_of_a_401_claim_nothing_behind_authentication(explain: Explain) -> None:

@@ -203,7 +203,7 @@ def test_eviction_against_the_budget_is_no_overload(explain: Explain, cluster: C
 
 
 def test_drain_that_the_budget_stops_names_the_budget_and_not_the_pod_that_went(
-    explain: Explain, kubectl: Kubectl, cluster: Cluster
+    explain: Explain, cluster: Cluster
 ) -> None:
     merge = {"Content-Type": "application/merge-patch+json"}
     with faults.disruption_budget(cluster) as budget:
@@ -212,7 +212,7 @@ def test_drain_that_the_budget_stops_names_the_budget_and_not_the_pod_that_went(
         cluster.run_pod(budget.namespace, "free", labels)
         args = ["drain", "n0", "--force", f"--pod-selector=drained={budget.namespace}", "--timeout=3s"]
         try:
-            told = explain(args, program=kubectl)
+            told = explain(args)
         finally:
             cluster.arrange("PATCH", "/api/v1/nodes/n0", {"spec": {"unschedulable": None}}, headers=merge)
     found = told.check("request-disruption-budget", "api-server", "admission")

@@ -78,9 +78,25 @@ def issue(
     return ca.issue(common_name, usage=usage, names=names, **times)
 
 
+def answer(peer: Peer) -> None:
+    while request := peer.request():
+        if "/version" in request.line:
+            peer.answer(b'{"major": "1", "minor": "33"}')
+        else:
+            peer.answer(b'{"kind":"Status","apiVersion":"v1","status":"Failure","code":404}', "404 Not Found")
+
+
 @contextlib.contextmanager
-def tls(leaf: pki.KeyPair, ca: bytes = CA.certificate_pem, *, host: str = "127.0.0.1", name: str = "", **settings: Any):
-    with tcp_server(answer, context=server_context(leaf), host=host) as server:
+def tls(
+    leaf: pki.KeyPair,
+    ca: bytes = CA.certificate_pem,
+    *,
+    host: str = "127.0.0.1",
+    name: str = "",
+    converse: Callable[[Peer], None] = answer,
+    **settings: Any,
+):
+    with tcp_server(converse, context=server_context(leaf), host=host) as server:
         url = f"https://{name}:{server.port}" if name else server.url
         yield Place(url, ca, settings)
 
@@ -110,14 +126,6 @@ def version(number: int):
         yield Place(server.url, CA.certificate_pem)
 
 
-def answer(peer: Peer) -> None:
-    while request := peer.request():
-        if "/version" in request.line:
-            peer.answer(b'{"major": "1", "minor": "33"}')
-        else:
-            peer.answer(b'{"kind":"Status","apiVersion":"v1","status":"Failure","code":404}', "404 Not Found")
-
-
 def alert(number: int) -> Callable[[Peer], None]:
     def send(peer: Peer) -> None:
         peer.recv()
@@ -132,6 +140,10 @@ def says(words: bytes) -> Callable[[Peer], None]:
         peer.send(words)
 
     return send
+
+
+def close_after_request(peer: Peer) -> None:
+    peer.request()
 
 
 def close_after_hello(peer: Peer) -> None:
@@ -234,6 +246,7 @@ PLACES: dict[str, Callable[[], contextlib.AbstractContextManager[Place]]] = {
     "garbage": lambda: tcp(says(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n")),
     "short garbage": lambda: tcp(says(b"hi\n")),
     "closes": lambda: tcp(close_after_hello),
+    "closes after the request": lambda: tls(issue(["127.0.0.1"]), converse=close_after_request),
     "handshake_failure": lambda: tcp(alert(40)),
     "internal_error": lambda: tcp(alert(80)),
     "unrecognized_name": lambda: tcp(alert(112)),
@@ -316,13 +329,15 @@ def test_kubectl_prints_the_same_through_the_proxy(runner: Runner, name: str) ->
     with PLACES[name]() as place, runner.sides(place) as (direct, through, proxy):
         # With and without discovery before it: kubectl words the two differently.
         # A connection that was closed is tried ten times with discovery, and no more words come of it.
-        for argv in (["get", "--raw", "/version"], ["get", "pods"])[: 1 if name in ("closes", "short garbage") else 2]:
+        for argv in (["get", "--raw", "/version"], ["get", "pods"])[
+            : 1 if name.startswith(("closes", "short garbage")) else 2
+        ]:
             got, wanted = runner.run(through, *argv), runner.run(direct, *argv)
             assert got == wanted, f"\nthrough {got}\ndirect  {wanted}"
         if runner.run(direct, "get", "--raw", "/version")[0]:
             failure = proxy.exchange.failure
             assert failure is not None
-            assert failure.phase in ("dns", "dial", "tls")
+            assert failure.phase in (("request",) if name == "closes after the request" else ("dns", "dial", "tls"))
 
 
 @pytest.mark.parametrize("name", DIFFERS)
