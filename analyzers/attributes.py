@@ -117,6 +117,11 @@ class Attributes:
         return f"{self.verb} the {self.subresource} of {thing}"
 
     @property
+    def namespaced(self) -> bool:
+        """Whether objects of this type live in namespaces, as far as the name of the type says it."""
+        return not self.path and self.resource not in _CLUSTER_SCOPED
+
+    @property
     def thing(self) -> str:
         """``pod web in namespace prod``, ``pods in namespace prod``, ``pods in all namespaces``, ``node n1``."""
         return thing(self.group, self.resource, self.name, self.namespace)

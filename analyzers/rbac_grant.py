@@ -61,7 +61,7 @@ def can_i(attributes: Attributes) -> str:
     kind = a.resource if not a.group else f"{a.resource}.{a.group}"
     asked = f"{kind}/{a.name}" if _names_object(a) else kind
     subresource = [f"--subresource={a.subresource}"] if a.subresource else []
-    scope = ["-n", a.namespace] if a.namespace else ["-A"]
+    scope = ["-n", a.namespace] if a.namespace else ["-A"] if a.namespaced else []
     return shlex.join(["kubectl", "auth", "can-i", a.verb, asked, *subresource, *scope])
 
 

@@ -20,11 +20,8 @@ from analyzers.exchange import (
     Timing,
 )
 from proxy_addons.body_tap import BodyTap
-from proxy_addons.layers import CLIENT_LEFT, FAILURE
+from proxy_addons.layers import CLIENT_LEFT, FAILURE, PATIENCE_SECONDS
 from proxy_addons.upstream import Upstream
-
-# A client that goes sooner has changed its mind; one that waited so long had given up.
-PATIENCE_SECONDS = 1.0
 
 
 def exchange(
@@ -63,13 +60,18 @@ def _request(request: http.Request, tap: BodyTap) -> Request:
         scheme="https" if connect else request.scheme,
         host=request.host,
         port=request.port,
-        path=f"{request.host}:{request.port}" if connect else request.path,
+        path=_authority(request) if connect else request.path,
         http_version=request.http_version,
         headers=_headers(request.headers),
         body=tap.content or None,
         body_complete=tap.complete,
         body_bytes=tap.wire_bytes,
     )
+
+
+def _authority(request: http.Request) -> str:
+    host = f"[{request.host}]" if ":" in request.host else request.host
+    return f"{host}:{request.port}"
 
 
 def _response(response: http.Response, tap: BodyTap) -> Response:
@@ -110,6 +112,8 @@ def _failure(flow: http.HTTPFlow) -> Failure | None:
 def _timing(flow: http.HTTPFlow, pays_for_connection: bool) -> Timing:
     server, request, response = flow.server_conn, flow.request, flow.response
     first, last = (response.timestamp_start, response.timestamp_end) if response else (None, None)
+    if first is None and flow.error is not None:
+        first = flow.error.timestamp  # what was waited for never came
     return Timing(
         started=request.timestamp_start,
         connect=_between(server.timestamp_start, server.timestamp_tcp_setup) if pays_for_connection else None,

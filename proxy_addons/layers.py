@@ -47,6 +47,9 @@ FAILURE = "mitmkube.failure"
 CLIENT_LEFT = "mitmkube.client-left"
 """Key of ``flow.metadata``: it was the client that broke off."""
 
+PATIENCE_SECONDS = 1.0
+"""A client that goes sooner has changed its mind; one that waited so long had given up."""
+
 _UNREADABLE = "the client's certificate cannot be read"
 _NEVER_STATUS = ("/openapi", "/version", "/livez", "/readyz", "/healthz")
 
@@ -219,9 +222,11 @@ class KubeHttpStream(HttpStream):
         """Between CONNECT and its answer: whatever the server sends belongs to its handshake."""
         if isinstance(event, RequestProtocolError):
             # The client would not wait any longer: what it waited for is what failed.
-            dialling = self.context.server.timestamp_tcp_setup is None
-            self._refuse("dial" if dialling else "tls", go_errors.gave_up(dialling=dialling))
-            yield HttpConnectErrorHook(self.flow)
+            self._handle_event = self.state_errored
+            if time.time() - self.flow.request.timestamp_start >= PATIENCE_SECONDS:
+                dialling = self.context.server.timestamp_tcp_setup is None
+                self._refuse("dial" if dialling else "tls", go_errors.gave_up(dialling=dialling))
+                yield HttpConnectErrorHook(self.flow)
             yield commands.CloseConnection(self.context.server)
             return
         assert self.child_layer is not None

@@ -40,7 +40,7 @@ def text(value: object) -> str:
     if not value.isascii():
         # JSON may carry half a surrogate pair, which no output can encode.
         value = value.encode("utf-8", "replace").decode("utf-8")
-    return _CONTROLS.sub("\ufffd", value)
+    return _CONTROLS.sub("\ufffd", value.replace("\r\n", "\n"))
 
 
 def name(value: object) -> str:

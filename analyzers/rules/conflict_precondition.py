@@ -53,7 +53,8 @@ def check(facts: Facts) -> Finding | None:
         )
     elif field == "UID":
         summary = (
-            f"{what[:1].upper()}{what[1:]} is another object now: it was deleted and made again under the same name."
+            f"{what[:1].upper()}{what[1:]} has another UID than the request expects: most likely it was deleted and "
+            "made again under the same name."
         )
     else:
         summary = f"{what[:1].upper()}{what[1:]} was changed since the request was prepared."

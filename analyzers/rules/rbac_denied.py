@@ -66,7 +66,7 @@ def _fixes(asked: Attributes) -> tuple[Fix, ...]:
             Fix(f"grant the permission in the cloud's own access management{needed}, or", by="a cloud administrator")
         )
     found.append(rbac_grant.fix(asked))
-    if not asked.namespace and not asked.path and asked.verb in ("list", "watch"):
+    if not asked.namespace and asked.namespaced and asked.verb in ("list", "watch"):
         found.append(Fix("if one namespace is enough, ask for that one with -n NAMESPACE"))
     found.append(rbac_grant.check(asked))
     return tuple(found)

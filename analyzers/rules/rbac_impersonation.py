@@ -65,8 +65,10 @@ def _target(facts: Facts, asked: Attributes) -> Attributes:
     if asked.verb.startswith("impersonate-on"):
         user = facts.impersonation.user if facts.impersonation is not None else ""
         if found := _SERVICE_ACCOUNT.match(user):
-            return replace(asked, resource="serviceaccounts", namespace=found[1], name=found[2], group="")
-        return replace(asked, resource="users", namespace="", name=user, group="", subresource="")
+            return replace(
+                asked, resource="serviceaccounts", namespace=found[1], name=found[2], group="", subresource="", path=""
+            )
+        return replace(asked, resource="users", namespace="", name=user, group="", subresource="", path="")
     return asked
 
 

@@ -239,6 +239,10 @@ def tcp_server(converse: Conversation, *, context: SSL.Context | None = None, ho
             converse(peer)
         except (OSError, SSL.Error) as error:
             server.failures.append(repr(error))
+            # Closing over bytes that were not read resets the connection, and a reset overtakes the alert before it.
+            with contextlib.suppress(OSError):
+                while peer.socket.fileno() != -1 and peer.socket.recv(65536):
+                    pass
         finally:
             peer.close()
 
