@@ -19,11 +19,15 @@ from analyzers.facts import Facts
 from analyzers.finding import Finding
 from analyzers.phrase import is_discovery, path_of, phrase
 
-# Of kubectl, helm and their like; --from-literal, --set and the env options hold NAME=VALUE, of which the name stays.
-_SECRET_OPTIONS = frozenset({
-    "--token", "--password", "--docker-password", "--auth-provider-arg", "--exec-env", "--from-literal",
-    "--kube-token", "--env", "-e", "--set", "--set-string", "--set-literal",
+# Of kubectl, helm and their like; the first hold NAME=VALUE, of which the name stays.
+_ASSIGNING_OPTIONS = frozenset({
+    "--auth-provider-arg", "--exec-env", "--from-literal", "--env", "-e", "--set", "--set-string", "--set-literal",
 })  # fmt: skip
+_SECRET_OPTIONS = _ASSIGNING_OPTIONS | {
+    "--token", "--kube-token", "--password", "--docker-password", "--patch", "--overrides",
+}  # fmt: skip
+# A document on the command line may be a Secret's; a go-template and a jsonpath begin otherwise.
+_DOCUMENT = re.compile(r"\s*(?:\{\s*\"|\[\s*\{\s*\")")
 # Options of kubectl and helm that take a value and may stand before the subcommand.
 _WITH_VALUE = frozenset({
     "--as", "--as-group", "--as-uid", "--cache-dir", "--certificate-authority", "--client-certificate", "--client-key",
@@ -87,12 +91,12 @@ def display_argv(argv: Sequence[str]) -> tuple[str, ...]:
     Paths to files stay, they grant nothing.
     """
     shown: list[str] = []
-    mask_next = False
+    masked_by = ""
     for place, argument in enumerate(argv):
         option, equals, value = argument.partition("=")
-        if mask_next:
-            shown.append(f"{option}={redact.MASK}" if equals else redact.MASK)
-            mask_next = False
+        if masked_by:
+            shown.append(_masked(argument, masked_by))
+            masked_by = ""
         elif argument == "--":
             behind = len(argv) - place - 2
             shown.extend(argv[place : place + 2])
@@ -100,12 +104,23 @@ def display_argv(argv: Sequence[str]) -> tuple[str, ...]:
                 shown.append(redact.MASK)
             break
         elif option in _SECRET_OPTIONS and equals:
-            name, inner, _ = value.partition("=")
-            shown.append(f"{option}={name}={redact.MASK}" if inner else f"{option}={redact.MASK}")
+            shown.append(f"{option}={_masked(value, option)}")
+        elif _DOCUMENT.match(argument):
+            shown.append(redact.MASK)
+        elif equals and _DOCUMENT.match(value):
+            shown.append(f"{option}={redact.MASK}")
         else:
-            mask_next = argument in _SECRET_OPTIONS
+            # -p is --patch there, and --previous in "logs".
+            is_secret = argument in _SECRET_OPTIONS or (argument == "-p" and "patch" in argv[:place])
+            masked_by = argument if is_secret else ""
             shown.append(redact.text(argument))
     return tuple(shown)
+
+
+def _masked(value: str, option: str) -> str:
+    """The value of an option; where it is NAME=VALUE, the name stays."""
+    name, equals, _ = value.partition("=")
+    return f"{name}={redact.MASK}" if equals and option in _ASSIGNING_OPTIONS else redact.MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ from mitmkube.private_files import make_private_folder
 if TYPE_CHECKING:
     from mitmproxy import http
 
+    from mitmkube.plan import Plan
     from mitmkube.proxy import ProxyMaster
 
 AUTHORITY_LIFETIME = dt.timedelta(days=1)
@@ -120,7 +121,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         signal=ended.signal,
         started=started,
         ended=time.time(),
-        notices=(*prepared.notices, *notices, *_nothing_sent(exchanges)),
+        notices=(*prepared.notices, *notices, *_nothing_sent(prepared, exchanges)),
     )
     story = Story.of(exchanges, info)
     _hand_over(options, story, har)
@@ -155,9 +156,17 @@ class _Har:
             self._file.discard()
 
 
-def _nothing_sent(exchanges: list[Exchange]) -> tuple[str, ...]:
+def _nothing_sent(prepared: Plan, exchanges: list[Exchange]) -> tuple[str, ...]:
+    """Why the proxy saw no request, as far as the kubeconfig and the command line tell."""
+    chosen, kubectl = prepared.selection, prepared.invocation.kubectl
     if exchanges:
         return ()
+    if not prepared.invocation.upstreams:
+        return ("Nothing was sent through the proxy: no kubeconfig names a cluster that could be asked.",)
+    flags = kubectl is not None and any(map(kubectl.has, ("token", "client-certificate", "username")))
+    if kubectl is not None and chosen.cluster is not None and not (flags or (chosen.user and chosen.user.kinds)):
+        who = f"User {chosen.user_name}" if chosen.user_name else "The context's user"
+        return (f"{who} has no credential in the kubeconfig, so kubectl asks for a user name.",)
     return ("Nothing was sent through the proxy: the command needed no API server, or does not read KUBECONFIG.",)
 
 

@@ -18,7 +18,7 @@ from collections.abc import Generator
 from typing import Any, cast
 
 from cryptography import x509
-from mitmproxy import http
+from mitmproxy import certs, http
 from mitmproxy.connection import ConnectionState
 from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import commands, events, layer, tunnel
@@ -101,6 +101,8 @@ class ServerTLS(ServerTLSLayer):
             return False, None
         if err:
             sent = [cert.to_cryptography() for cert in self.tls.get_peer_cert_chain() or ()]
+            # mitmproxy notes them only after a handshake that went well; the report shows whose they were.
+            self.conn.certificate_list = [certs.Cert(cert) for cert in sent]
             words = handshake.certificate_error(sent, dt.datetime.now(dt.UTC))
             err = words or go_errors.tls(err, handshake.first_bytes)
         return done, err
