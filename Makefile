@@ -73,7 +73,7 @@ types: $(VENV)/.installed-test  ## check types
 	$(BIN)/mypy --explicit-package-bases tests/cluster tests/conftest.py
 
 .PHONY: bench
-bench: $(VENV)/.installed-test  ## compare speed: direct, bare mitmdump, mitmkube
+bench: binaries  ## compare speed: direct, bare mitmdump, mitmkube
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: venv

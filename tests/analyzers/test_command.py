@@ -245,6 +245,12 @@ def test_words_are_the_program_and_its_subcommand(argv: tuple[str, ...], words: 
         ("kubectl", "exec", "web", "--", "mysql", "-ps3cr3t"),
         ("kubectl", "--server", "https://jane:s3cr3t@host", "get", "pods"),
         ("helm", "install", "web", ".", "--set", "db.password=s3cr3t"),
+        # In base64 a token ends like the name of an assignment.
+        ("kubectl", "--token", "s3cr3t=", "get", "pods"),
+        ("kubectl", "patch", "secret", "a", "-p", '{"data": {"a": "s3cr3t"}}'),
+        ("kubectl", "patch", "secret", "a", "-p", "data: {a: s3cr3t}"),
+        ("kubectl", "patch", "secret", "a", '--patch=[{"op": "add", "path": "/data", "value": "s3cr3t=x"}]'),
+        ("kubectl", "run", "a", "--image=b", "--overrides", '{"spec": {"s3cr3t": 1}}'),
     ],
 )
 def test_what_grants_access_is_masked_in_the_command(argv: tuple[str, ...]) -> None:

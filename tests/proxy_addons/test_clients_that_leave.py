@@ -43,7 +43,10 @@ def test_client_leaves_within_its_client_hello(bench) -> None:
     at_rest(bench.proxy)
 
 
-def test_client_leaves_while_the_server_is_silent(bench) -> None:
+@pytest.mark.parametrize(("patience", "recorded"), [(0.0, 1), (60.0, 0)])
+def test_client_that_leaves_a_silent_server_is_recorded_if_it_had_waited(
+    bench, monkeypatch, patience, recorded
+) -> None:
     arrived = threading.Event()
 
     def silent(peer) -> None:
@@ -52,16 +55,19 @@ def test_client_leaves_while_the_server_is_silent(bench) -> None:
             pass
 
     bench.start()
+    from proxy_addons import layers
     from tests.proxy_addons.api_server import tcp_server
     from tests.proxy_addons.running_proxy import Client, running_proxy, upstream_of
 
+    monkeypatch.setattr(layers, "PATIENCE_SECONDS", patience)
     with tcp_server(silent) as server, running_proxy(bench.folder, [upstream_of(server)]) as proxy:
         client = Client(proxy, server)
         client.raw.sendall(f"CONNECT 127.0.0.1:{server.port} HTTP/1.1\r\n{client.login}\r\n".encode())
         assert arrived.wait(20)
         client.close()
         at_rest(proxy)
-        proxy.take()
+        proxy.take(recorded)
+        assert len(proxy.exchanges) == recorded
 
 
 def test_client_that_does_not_trust_the_proxy_leaves_nothing_behind(bench, authority) -> None:
