@@ -117,7 +117,7 @@ def test_plugin_of_kubectl_goes_through(
     plugin.chmod(0o755)
     env = {"PATH": f"{tmp_path}:{Path(sys.executable).parent}:/usr/bin:/bin", "KUBECTL": str(kubectls[-1].path)}
     story = tmp_path / "story"
-    command = [kubectls[-1].path, "greet", "--token=mine", "--kubeconfig", "also mine"]
+    command = [str(kubectls[-1].path), "greet", "--token=mine", "--kubeconfig", "also mine"]
     outcome = mitmkube_run(["--quiet", f"--json={story}", "--", *command], env=env)
     assert (outcome.status, outcome.stdout) == (0, "--token=mine --kubeconfig also mine\npod/p0\n")
     assert json.loads(story.read_text())["requests"]

@@ -54,6 +54,7 @@ class Running:
     def waits(self, seconds: float) -> bool:
         """Whether there is output to read within that time; fails when the command has ended."""
         assert self.process.poll() is None
+        assert self.process.stdout is not None
         return bool(select.select([self.process.stdout], [], [], seconds)[0])
 
     def end(self, number: int = signal.SIGTERM) -> str:
@@ -158,7 +159,7 @@ def cut_off(kubectls: tuple[Kubectl, ...], tmp_path_factory: pytest.TempPathFact
     (folder / "peer.py").write_text(_PEER)
     stanza = "{server: 'https://192.0.2.2:6443', certificate-authority: ca.crt}"
     (folder / "config").write_text(f"clusters: [{{name: c, cluster: {stanza}}}]\n")
-    watch = [kubectls[-1].path, "--cluster=c", "--token=x", "get", "--raw", "/api/v1/configmaps?watch=1"]
+    watch = [str(kubectls[-1].path), "--cluster=c", "--token=x", "get", "--raw", "/api/v1/configmaps?watch=1"]
     mitmkube = [sys.executable, "-m", "mitmkube", "run", f"--json={folder / 'json'}", "--", *watch]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -269,8 +270,10 @@ def test_stream_of_a_pod_prints_the_same(kubectl: Kubectl, compare: Compare, arg
 def test_exec_works_with_every_kubectl(every_kubectl: Kubectl, compare: Compare) -> None:
     """SPDY, WebSocket, and those that try the one before the other."""
     outcome = compare(every_kubectl, ["exec", "-i", "p0", "--", "head", "-n1"], stdin="hello\nworld\n")
-    assert outcome.through.masked == outcome.direct.masked
+    assert outcome.through.status == outcome.direct.status == 0
     assert outcome.through.stdout == "hello\n"
+    # 1.31 may read the first, empty message of a stream before it has made the stream.
+    assert re.sub(r".*Unknown stream id \d, discarding message\n", "", outcome.through.stderr) == ""
     assert outcome.story["findings"] == []
 
 
@@ -303,8 +306,9 @@ def test_attached_output_arrives_while_it_is_open(cluster: Cluster, kubectl: Kub
 
 def test_exec_with_a_terminal_has_one(cluster: Cluster, kubectl: Kubectl, fresh_home: Iterator[Path]) -> None:
     """What is typed is echoed by the terminal at the far end, and a prompt is seen before its line is complete."""
-    script = "test -t 0 && printf 'name? '; read -r name; echo hello $name"
-    command = [sys.executable, "-m", "mitmkube", "run", "--quiet", "--", kubectl.path, "exec", "-it", "p0", "--"]
+    # It goes on until it is told to end: output just before the end is sometimes lost, also without mitmkube.
+    script = "test -t 0 && printf 'name? '; read -r name; echo hello $name; read -r end"
+    command = [sys.executable, "-m", "mitmkube", "run", "--quiet", "--", str(kubectl.path), "exec", "-it", "p0", "--"]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*command, "sh", "-c", script],
@@ -328,6 +332,7 @@ def test_exec_with_a_terminal_has_one(cluster: Cluster, kubectl: Kubectl, fresh_
         read_until(b"name? ")
         os.write(ours, b"jane\n")
         read_until(b"hello jane")
+        os.write(ours, b"\n")
         assert process.wait(SECONDS) == 0
     finally:
         if process.poll() is None:

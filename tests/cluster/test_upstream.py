@@ -271,7 +271,7 @@ def test_two_clusters_at_one_address_keep_their_own_trust(
 ) -> None:
     document = json.loads(cluster.kubeconfig("jane").read_text())
     other = base64.b64encode((cluster.identities.pki / "other-ca.crt").read_bytes()).decode()
-    stanzas = {
+    stanzas: dict[str, dict[str, object]] = {
         "trusted": {"certificate-authority": str(cluster.ca_file)},
         "foreign": {"certificate-authority-data": other},
         "insecure": {"insecure-skip-tls-verify": True},

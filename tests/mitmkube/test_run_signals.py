@@ -17,29 +17,31 @@ from tests.mitmkube.commands import CLIENT, MITMKUBE, SECONDS, Place, python
 
 PODS = "/api/v1/namespaces/default/pods"
 
+# os.write, because a handler that prints into a print that it interrupted raises.
 TRAPS = """
-import os, signal, sys
+import os, signal, sys, time
 def received(number, frame):
     signal.signal(number, signal.SIG_IGN)
-    print("got", signal.Signals(number).name, flush=True)
+    os.write(1, f"got {signal.Signals(number).name}\\n".encode())
     sys.exit(9)
 signal.signal(signal.SIGTERM, received)
 signal.signal(signal.SIGHUP, received)
-print("ready", flush=True)
-signal.pause()
+os.write(1, b"ready\\n")
+while True:
+    time.sleep(0.02)
 """
 
 COUNTS = """
-import signal, sys
+import os, signal, time
 count = 0
 def received(number, frame):
     global count
     count += 1
-    print(count, flush=True)
+    os.write(1, f"{count}\\n".encode())
 signal.signal(signal.SIGTERM, received)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while count < 20:
-    signal.pause()
+    time.sleep(0.02)
 """
 
 
@@ -83,9 +85,9 @@ def test_every_one_of_many_signals_is_forwarded(no_cluster: Place) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
 def test_signal_of_the_terminals_keys_is_not_sent_a_second_time(no_cluster: Place, number: signal.Signals) -> None:
     program = f"""
-import signal, sys
-signal.signal(signal.{number.name}, lambda *_: print("signalled", flush=True))
-print("ready", flush=True)
+import os, signal, sys
+signal.signal(signal.{number.name}, lambda *_: os.write(1, b"signalled"))
+os.write(1, b"ready\\n")
 sys.stdin.read()
 """
     with no_cluster.started("run", "--quiet", "--", *python(program)) as process:

@@ -6,7 +6,6 @@ A hit must be that rule's; a miss differs from it in one thing, and is somebody 
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -82,7 +81,12 @@ def pod(name: str, **container: object) -> dict[str, Any]:
     }
 
 
-def certified(r: Recorder, name: str, *organizations: str, **dates: dt.timedelta) -> Identity:
+def refused(r: Recorder, path: str, document: dict[str, Any]) -> bool:
+    """Whether a dry run of this create is refused by now."""
+    return r.cluster.call("POST", f"{path}?dryRun=All", document).status >= 400
+
+
+def certified(r: Recorder, name: str, *organizations: str, **dates: Any) -> Identity:
     """A new identity with a certificate of the cluster's CA."""
     folder = r.cluster.run / "pki"
     r.cluster.identities.authority.issue(name, organizations, usage=pki.CLIENT, **dates).write(folder, "recorded")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from tests.cluster import faults
@@ -18,6 +19,7 @@ from tests.cluster.recordings.case import (
     deployment,
     pod,
     records,
+    refused,
 )
 
 
@@ -288,9 +290,7 @@ def policies(r: Recorder) -> None:
             path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
             wait_until(
                 "the policy is in force",
-                lambda path=path: (
-                    r.cluster.call("POST", f"{path}?dryRun=All", deployment("web", replicas=9)).status >= 400
-                ),
+                partial(refused, r, path, deployment("web", replicas=9)),
             )
             save(
                 "request-policy-denied",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from tests.cluster import faults, webhook
@@ -12,6 +13,7 @@ from tests.cluster.recordings.case import (
     CONFIGMAPS,
     NEW,
     records,
+    refused,
 )
 
 
@@ -84,7 +86,7 @@ def service_webhooks(r: Recorder) -> None:
             path = CONFIGMAPS.format(namespace)
             wait_until(
                 "the webhook is asked",
-                lambda path=path: r.cluster.call("POST", f"{path}?dryRun=All", NEW).status >= 400,
+                partial(refused, r, path, NEW),
             )
             save("health-webhook", name, [r.send("POST", path, NEW)], f"{said}: a webhook behind a Service {words}")
             r.cluster.arrange("DELETE", f"{hooks}/{namespace}")
