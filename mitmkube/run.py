@@ -23,7 +23,7 @@ from analyzers.kubeconfig import KubeconfigError
 from analyzers.output import har as har_output
 from analyzers.output import json as json_output
 from analyzers.output import text as text_output
-from mitmkube import authority, child, output_files, stderr
+from mitmkube import authority, child, lean_import, output_files, stderr
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
@@ -76,7 +76,8 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
-    # mitmproxy takes half a second to import, and bad input should not
+    # mitmproxy takes its time to import, and bad input should not
+    lean_import.prepare()
     from mitmkube.proxy import ProxyMaster
     from proxy_addons import kube_addons
     from proxy_addons.recorder import Recorder
