@@ -5,11 +5,14 @@ A finding has to say the same in all three, and what it shows as evidence has to
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from cryptography import x509
 
 from analyzers.finding import Step
 from tests.cluster.command import Outcome
@@ -101,6 +104,13 @@ class Explained:
             assert tuple(text.split(": ", 1)) in {(field["name"], field["value"]) for field in got["headers"]}
         elif where in ("request header Authorization", "client certificate"):
             assert seen["identity"]["claimed"], self.report
+        elif where == "server certificate":
+            (leaf, *_) = entry["_mitmkube"]["connection"]["serverCertificates"]
+            presented = x509.load_der_x509_certificate(base64.b64decode(leaf))
+            (common_name,) = presented.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+            assert isinstance(common_name.value, str)
+            assert text.startswith(f"CN={common_name.value}")
+            assert f"{presented.not_valid_after_utc:%Y-%m-%d}" in text
         elif where == "request headers, TLS handshake":  # what is not there: the claims of a credential
             assert seen["identity"]["claimed"] is seen["identity"]["credential"] is None
         elif where.startswith(("request header ", "response header ")):

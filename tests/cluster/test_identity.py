@@ -43,6 +43,8 @@ NAMES = (
     "anonymous",
 )
 
+ONE_OF_EACH_KIND = ("jane", "expired", "token", "badtoken", "deployer", "as-uid-extra", "anonymous")
+
 # What a day with kubectl holds, but no ages and no times of writing: those differ between any two runs.
 COMMANDS = """\
 k get pods -o name
@@ -190,11 +192,18 @@ def by_command(outcome: Outcome) -> list[tuple[str, str]]:
     return list(zip(stdout.split("+ "), stderr.split("+ "), strict=True))
 
 
-@pytest.mark.parametrize("identity", NAMES)
+@pytest.mark.parametrize(
+    ("age", "identity"), [*(("newest", name) for name in NAMES), *(("oldest", name) for name in ONE_OF_EACH_KIND)]
+)
 def test_identity_prints_and_asks_for_the_same_as_direct(
-    cluster: Cluster, kubectl: Kubectl, identity: str, mitmkube_run: MitmkubeRun, tmp_path: Path
+    cluster: Cluster,
+    kubectls: tuple[Kubectl, ...],
+    age: str,
+    identity: str,
+    mitmkube_run: MitmkubeRun,
+    tmp_path: Path,
 ) -> None:
-    command = script(kubectl, tmp_path)
+    command = script(kubectls[0] if age == "oldest" else kubectls[-1], tmp_path)
     (tmp_path / "direct").mkdir()
 
     def requests() -> Counter[tuple[str, ...]]:
@@ -230,7 +239,7 @@ def test_identity_prints_and_asks_for_the_same_as_direct(
 
 @pytest.mark.parametrize("identity", NAMES)
 def test_command_prints_the_same_as_direct(compare: Compare, kubectls: tuple[Kubectl, ...], identity: str) -> None:
-    outcome = compare(kubectls[-1], ["get", "pods", "-o", "name"], identity)
+    outcome = compare(kubectls[0], ["get", "pods", "-o", "name"], identity)
     assert outcome.through.masked == outcome.direct.masked
     assert outcome.report
 
