@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mitmproxy import addonmanager, certs, hooks, master, options
+from mitmproxy import addonmanager, certs, flow, hooks, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
 
 from mitmkube.private_files import write_private
@@ -24,16 +25,32 @@ class HookTable(addonmanager.AddonManager):
         super().__init__(owner)  # type: ignore[no-untyped-call]
         self._hooks: dict[str, list[Any]] = {}
 
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        await self.trigger_event(event)
+        # mitmproxy makes an update event of each event of a flow, for front ends.
+        if self._has_updates and isinstance(changed := event.args()[0], flow.Flow):
+            await self.trigger_event(hooks.UpdateHook([changed]))
+
+    @cached_property
+    def _has_updates(self) -> bool:
+        return bool(self._found(hooks.UpdateHook([])))
+
     async def trigger_event(self, event: hooks.Hook) -> None:
+        if not (found := self._found(event)):
+            return
+        arguments = event.args()
+        for hook in found:
+            with addonmanager.safecall():
+                result = hook(*arguments)
+                if result is not None and hasattr(result, "__await__"):
+                    await result
+
+    def _found(self, event: hooks.Hook) -> list[Any]:
         found = self._hooks.get(event.name)
         if found is None:
             found = [hook for addon in self.chain for _, hook in self._iter_hooks(addon, event)]
             self._hooks[event.name] = found
-        for hook in found:
-            with addonmanager.safecall():
-                result = hook(*event.args())
-                if result is not None and hasattr(result, "__await__"):
-                    await result
+        return found
 
 
 def settle_confdir(confdir: Path) -> None:

@@ -15,6 +15,9 @@ from analyzers.finding import Finding
 
 logger = logging.getLogger("mitmkube")
 
+# Waking a thread for each of many exchanges takes longer than all else the event loop does with them.
+PAUSE_SECONDS = 0.02
+
 type Listener = Callable[[Exchange, tuple[Finding, ...], http.HTTPFlow], None]
 
 
@@ -24,6 +27,7 @@ class Analysis:
     def __init__(self, *listeners: Listener) -> None:
         self._listeners = listeners
         self._queue: queue.SimpleQueue[tuple[Exchange, http.HTTPFlow] | None] = queue.SimpleQueue()
+        self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mitmkube-analysis", daemon=True)
         self._thread.start()
 
@@ -34,6 +38,7 @@ class Analysis:
     def finish(self) -> None:
         """Work off what is queued and end."""
         self._queue.put(None)
+        self._finishing.set()
         self._thread.join()
 
     def _work(self) -> None:
@@ -45,3 +50,5 @@ class Analysis:
                     listener(exchange, findings, flow)
             except Exception:
                 logger.exception("request %d could not be analysed", exchange.id)
+            if self._queue.empty():
+                self._finishing.wait(PAUSE_SECONDS)

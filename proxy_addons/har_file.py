@@ -24,15 +24,22 @@ class HarFile:
         self._end = len(head)
         self._separator = b""
 
-    def write(self, entry: str) -> None:
-        """Append one entry, as ``har.entry_text`` makes it. Raises OSError."""
+    def write(self, entry: str) -> range:
+        """Append one entry, as ``har.entry_text`` makes it; where it stands, for ``read``. Raises OSError."""
         added = self._separator + entry.encode("utf-8", "replace")
         self._file.seek(self._end)
         # The new tail goes out with the entry: a reader finds a whole document before and after.
         self._file.write(added + har.TAIL.encode())
         self._file.flush()
         self._end += len(added)
+        where = range(self._end - len(added) + len(self._separator), self._end)
         self._separator = har.SEPARATOR.encode()
+        return where
+
+    def read(self, where: range) -> str:
+        """An entry that was written, until ``finish``. Raises OSError."""
+        self._file.seek(where.start)
+        return self._file.read(len(where)).decode()
 
     def discard(self) -> None:
         """Leave nothing behind. Raises OSError."""

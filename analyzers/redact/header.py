@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from analyzers.decode.credential import WEBSOCKET_BEARER
 from analyzers.exchange import Headers
@@ -21,9 +22,16 @@ _SCHEMES = frozenset({"bearer", "basic", "negotiate", "digest", "ntlm"})
 
 def is_secret_header(name: str, value: str = "") -> bool:
     """Whether a header field may grant access, or is somebody else's word on who the user is (X-Remote-User)."""
+    secret = _is_secret_name(name)
+    return WEBSOCKET_BEARER in value.lower() if secret is None else secret
+
+
+@lru_cache(maxsize=256)
+def _is_secret_name(name: str) -> bool | None:
+    """None where the value decides. Names repeat in every message, so each is looked at once; no value is kept."""
     lowered = name.strip().lower()
     if lowered == "sec-websocket-protocol":
-        return WEBSOCKET_BEARER in value.lower()
+        return None
     if lowered in _SECRET_HEADERS:
         return True
     return _SECRET_HEADER.search(lowered) is not None and not _HARMLESS_HEADER.match(lowered)

@@ -8,13 +8,14 @@ MASK = "[redacted]"
 URL_MASK = "REDACTED"
 """In URLs, where brackets mean an IPv6 address."""
 
-# One cheap look decides for nearly every string that the patterns need not be tried.
-_TRIGGER = re.compile(
-    r"eyj|eya|ewo|zxlk|-----begin|ls0tls1crudj|k8s-aws-v1|ya29\.|bearer|basic|authoriz|://|pass|token|secret|key"
-    r"|akia|asia|gh[pousr]_|github_pat|glpat|xox|aiza|sha256~|hvs\.|error found in|pwd|credential|x-amz|x-goog"
-    r"|connection|[a-z0-9]\.[a-z0-9]{16}",
-    re.IGNORECASE,
-)
+# One cheap look decides for nearly every string that the patterns need not be tried. Plain search of lowered text is
+# tens of times faster than one pattern of alternatives where a body is long.
+_WORDS = (
+    "eyj", "eya", "ewo", "zxlk", "-----begin", "ls0tls1crudj", "k8s-aws-v1", "ya29.", "bearer", "basic", "authoriz",
+    "://", "pass", "token", "secret", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat",
+    "glpat", "xox", "aiza", "sha256~", "hvs.", "error found in", "pwd", "credential", "x-amz", "x-goog", "connection",
+)  # fmt: skip
+_BOOTSTRAP = re.compile(r"[a-z0-9]\.[a-z0-9]{16}")
 NAMES = (
     r"[\w.-]*(?:password|passwd|passphrase|pwd|token|secret|private[-_]?key|api[-_]?key|access[-_]?key(?:[-_]?id)?"
     r"|account[-_]?key|client-key-data|signing[-_]?key|encryption[-_]?key|connection[-_]?string|credentials?)"
@@ -63,7 +64,7 @@ def text(value: str) -> str:
 
 def net(value: str, mask: str) -> str:
     """``text`` with another mask."""
-    if len(value) < 6 or not _TRIGGER.search(value):
+    if len(value) < 5 or not _is_suspect(value.lower()):
         return value
 
     def masked(found: re.Match[str]) -> str:
@@ -72,3 +73,10 @@ def net(value: str, mask: str) -> str:
     for shape in _NET:
         value = shape.sub(masked, value)
     return _USER_INFO_ANYWHERE.sub(rf"\1{URL_MASK}@", value)
+
+
+def _is_suspect(lowered: str) -> bool:
+    for word in _WORDS:
+        if word in lowered:
+            return True
+    return "." in lowered and _BOOTSTRAP.search(lowered) is not None

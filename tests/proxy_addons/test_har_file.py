@@ -79,3 +79,12 @@ def test_killed_process_leaves_a_valid_partial_file(tmp_path) -> None:
 def test_folder_that_is_not_there_is_an_os_error(tmp_path) -> None:
     with pytest.raises(OSError, match="no-such-folder"):
         HarFile(tmp_path / "no-such-folder" / "a.har", "1")
+
+
+def test_entry_that_was_written_can_be_read_again(tmp_path) -> None:
+    file = HarFile(tmp_path / "out.har", "1")
+    places = [file.write(entry(number)) for number in range(1, 4)]
+    assert [file.read(place) for place in places] == [entry(number) for number in range(1, 4)]
+    file.write(entry(4))  # reading has not moved the end
+    assert len(entries(tmp_path / "out.har.partial")) == 4
+    file.discard()
