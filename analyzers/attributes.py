@@ -13,14 +13,16 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
+from analyzers.decode import untrusted
+
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _REFUSAL = re.compile(
-    rf"User (?P<user>{_QUOTED}) cannot (?P<verb>[^\s\"]*) "
-    rf"(?:path (?P<path>{_QUOTED})"
+    rf"User (?P<user>{_QUOTED}|[^\s\"]+\"?) cannot \"?(?P<verb>[^\s\"]*)\"? "
+    rf"(?:(?:path|on) (?P<path>{_QUOTED})"
     rf"|resource (?P<resource>{_QUOTED}) in API group (?P<group>{_QUOTED})"
     r"|(?:all )?(?P<bare>[a-z0-9*][\w.*/-]*)(?= in the namespace| in project| at the cluster scope| in the cluster))"
     rf"(?: in (?:the namespace|project) (?P<namespace>{_QUOTED})| at the cluster scope| in the cluster)?"
-    r"(?:: (?P<reason>.+)|\.?\s*$|[.,;]?\s)",
+    r"(?:\.?: (?P<reason>.+)|\.?\s*$|[.,;]?\s)",
     re.DOTALL,
 )
 # Said without their API group, because nobody mistakes them.
@@ -91,7 +93,7 @@ class Attributes:
             joined, _, subresource = part["bare"].partition("/")
             resource, _, group = joined.partition(".")
         return cls(
-            user=part["user"],
+            user=part["user"] if found["user"] is None or found["user"].startswith('"') else part["user"].rstrip('"'),
             verb=part["verb"],
             group=group,
             resource=resource,
@@ -157,4 +159,4 @@ def unquote(text: str) -> str:
         decoded = json.loads(text)
     except ValueError:
         return text[1:-1].replace('\\"', '"').replace("\\\\", "\\")
-    return decoded if isinstance(decoded, str) else text[1:-1]
+    return untrusted.text(decoded) if isinstance(decoded, str) else text[1:-1]

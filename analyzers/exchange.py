@@ -61,7 +61,8 @@ class Request:
 
     ``path`` is the raw target: percent-encoded path and query, or ``host:port`` for a CONNECT. ``body`` is the content
     with its Content-Encoding undone, or its beginning when ``body_complete`` is false, or None when it was not kept.
-    ``body_bytes`` counts bytes on the wire.
+    ``body_bytes`` counts bytes on the wire. What was not seen is "": a pasted message has no method, and often neither
+    host nor path.
     """
 
     method: str
@@ -76,15 +77,22 @@ class Request:
     body_bytes: int = 0
 
     @property
+    def known(self) -> bool:
+        """False where only what came of the request is known."""
+        return bool(self.method)
+
+    @property
     def authority(self) -> str:
-        """``host:port``, IPv6 in brackets, the port always given."""
+        """``host:port``, IPv6 in brackets, the port always given; "" for a host that is not known."""
+        if not self.host:
+            return ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
     @property
     def url(self) -> str:
         """The URL as a log would print it: the port only where the scheme does not imply it."""
-        if self.method == "CONNECT":
+        if self.method == "CONNECT" or not self.host:
             return self.path
         host = f"[{self.host}]" if ":" in self.host else self.host
         default = {"https": 443, "http": 80}.get(self.scheme)
@@ -110,15 +118,16 @@ class Response:
     error_event: bytes | None = field(default=None, repr=False)
 
 
-FailurePhase = Literal["proxy", "dns", "dial", "tls", "request", "response", "mitmkube"]
+FailurePhase = Literal["client", "proxy", "dns", "dial", "tls", "request", "response", "mitmkube"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why there is no (whole) response: the leg between the proxy and the server broke, or mitmkube refused.
+    """Why there is no (whole) response: the leg between the proxy and the server broke, or one of the ends gave up.
 
-    ``phase`` names how far it got: a forward proxy on the way, name lookup, TCP dial, TLS handshake, after the request
-    was begun and before any response ("request"), after the response was begun ("response"), or ``mitmkube`` when the
+    ``phase`` names how far it got: the client alone ("client": its kubeconfig, its credential plugin, its own checks;
+    known only from what it printed), a forward proxy on the way, name lookup, TCP dial, TLS handshake, after the
+    request was begun and before any response ("request"), after the response was begun ("response"), or ``mitmkube`` when the
     proxy itself is the cause. ``message`` is in the words client-go would have used.
     """
 
@@ -170,7 +179,8 @@ class Exchange:
 
     ``id`` counts from 1 within a session. ``cluster`` is the name of the kubeconfig's cluster, "" where unknown.
     ``path_prefix`` is what the cluster's server URL puts before every path; the API server does not see it. ``live`` is
-    true while a long answer (a watch, an exec) is still open.
+    true while a long answer (a watch, an exec) is still open. ``asked``: not the command's, mitmkube asked it
+    afterwards to complete the story (``run --ask``).
     """
 
     id: int
@@ -183,6 +193,7 @@ class Exchange:
     cluster: str = ""
     path_prefix: str = ""
     live: bool = False
+    asked: bool = False
 
     @property
     def api_path(self) -> str:

@@ -19,7 +19,7 @@ from analyzers.exchange import Exchange
 
 # As much of a foreign body as client-go shows.
 _LONGEST_TEXT = 2048
-_POLICY = re.compile(r"admission webhook \"|ValidatingAdmissionPolicy '|policy '.*' with binding '", re.DOTALL)
+_POLICY = re.compile(r"admission webhook \"|ValidatingAdmissionPolicy '|policy '[^']*' with binding '")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +35,8 @@ class Facts:
 
     @cached_property
     def request_info(self) -> RequestInfo | None:
-        """What the API server was asked; None for a CONNECT, which it never sees."""
-        if self.exchange.tunnel:
+        """What the API server was asked; None for a CONNECT, which it never sees, and for an unknown request."""
+        if self.exchange.tunnel or not self.exchange.request.known:
             return None
         return request_info.decode(self.exchange.request.method, self.exchange.api_path)
 

@@ -29,6 +29,8 @@ _LEGACY = "kubernetes.io/serviceaccount/"
 _BOOTSTRAP = re.compile(r"([a-z0-9]{6})\.[a-z0-9]{16}")
 _SCHEME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}")
 _LONGEST_TOKEN = 256 * 1024
+# Opaque tokens say nothing of themselves but by whom they were made.
+_BEGINNINGS = {"ya29.": "Google", "sha256~": "OpenShift", "kubeconfig-u-": "Rancher", "kubeconfig-user-": "Rancher"}
 _WORDS = {
     "service-account-token": "bearer token",
     "jwt": "bearer token",
@@ -58,6 +60,7 @@ class Credential:
     expires: int | None = None
     namespace: str = ""
     pod: str = ""
+    node: str = ""
     ignored: bool = False
 
     @property
@@ -120,7 +123,7 @@ def _from_token(token: str, *, scheme: str, ignored: bool) -> Credential:
     if found := _BOOTSTRAP.fullmatch(token):
         subject = f"system:bootstrap:{found[1]}"  # the half of a bootstrap token that is public
         return Credential(kind="opaque-token", scheme=scheme, subject=subject, ignored=ignored)
-    issuer = "Google" if token.startswith("ya29.") else ""
+    issuer = next((who for beginning, who in _BEGINNINGS.items() if token.startswith(beginning)), "")
     return Credential(kind="opaque-token", scheme=scheme, issuer=issuer, ignored=ignored)
 
 
@@ -151,6 +154,7 @@ def _from_claims(claims: Mapping[str, Any], scheme: str, ignored: bool) -> Crede
         expires=integer(claims.get("exp")),
         namespace=name(bound.get("namespace")) or name(claims.get(f"{_LEGACY}namespace")) if is_service_account else "",
         pod=name(mapping(bound.get("pod")).get("name")),
+        node=name(mapping(bound.get("node")).get("name")),
         ignored=ignored,
     )
 

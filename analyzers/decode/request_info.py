@@ -17,7 +17,7 @@ _LONG_RUNNING_SUBRESOURCES = frozenset({"attach", "exec", "proxy", "log", "portf
 _WITH_SELECTORS = frozenset({"list", "watch", "deletecollection"})
 _INT64 = re.compile(r"[+-]?0*[0-9]{1,19}")
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
-_ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
+_ABSOLUTE = re.compile(r"\A[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
 # The API server's own paths below which ``api`` or ``apis`` may follow and mean something else.
 _OWN_PATHS = frozenset({"openapi", "logs", "healthz", "readyz", "livez", "metrics", "debug", "version", ".well-known"})
 

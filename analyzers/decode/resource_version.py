@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from analyzers.decode.untrusted import mapping, name, parse_json
+from analyzers.decode import document
+from analyzers.decode.untrusted import mapping, name
 
 _TOO_OLD = re.compile(r"too old resource version: (?P<asked>\d{1,20})(?: \((?P<known>\d{1,20})\))?")
 _TOO_LARGE = re.compile(r"Too large resource version: (?P<asked>\d{1,20}), current: (?P<known>\d{1,20})")
 _PRECONDITION = re.compile(
     r"ResourceVersion in (?:the )?precondition(?:: | \()(?P<asked>\d{1,20})"
-    r".*?(?:ResourceVersion in (?:object meta|record)(?:: | \())(?P<known>\d{1,20})",
+    r".{0,200}?(?:ResourceVersion in (?:object meta|record)(?:: | \())(?P<known>\d{1,20})",
     re.DOTALL,
 )
 
@@ -28,8 +29,8 @@ class Mismatch:
 
 
 def decode(body: bytes | None) -> str:
-    """``metadata.resourceVersion`` of the object or list in a JSON body, "" when there is none."""
-    return name(mapping(mapping(parse_json(body)).get("metadata")).get("resourceVersion"))
+    """``metadata.resourceVersion`` of the object or list in a JSON or CBOR body, "" when there is none."""
+    return name(mapping(mapping(document.decode(body)).get("metadata")).get("resourceVersion"))
 
 
 def mismatch(message: str) -> Mismatch | None:

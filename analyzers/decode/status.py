@@ -1,7 +1,7 @@
 """The API server's Status: what it says of a request that it could not, or need not, answer with an object.
 
-JSON and protobuf, whatever the Content-Type says: the server's time-out filter sends JSON without a kind, labelled as
-plain text. Shape: k8s.io/apimachinery, pkg/apis/meta/v1/types.go.
+JSON, protobuf and CBOR, whatever the Content-Type says: the server's time-out filter sends JSON without a kind,
+labelled as plain text. Shape: k8s.io/apimachinery, pkg/apis/meta/v1/types.go.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from typing import Any
 
 import yaml
 
-from analyzers.decode import protobuf
+from analyzers.decode import cbor, protobuf
+from analyzers.decode.document import decode as read_document
 from analyzers.decode.untrusted import integer, items, mapping, name, parse_json, text
 
 # The kind is the first thing the server writes: a long list need not be parsed to know that it is no Status.
 _LONG = 64 * 1024
 _KIND = re.compile(rb'"kind"\s*:\s*"Status"')
+# The same as byte strings or text strings.
+_KIND_IN_CBOR = re.compile(rb"[\x44\x64]kind[\x46\x66]Status")
 _LONGEST_YAML = 64 * 1024
 
 
@@ -79,15 +82,18 @@ def decode(body: bytes | None, content_type: str = "") -> Status | None:
         return None
     if body.startswith(protobuf.MAGIC):
         return _from_protobuf(body)
-    if len(body) > _LONG and not _KIND.search(body[:4096]):
+    # CBOR has its keys in no particular order.
+    is_cbor = body.startswith(cbor.MAGIC)
+    if len(body) > _LONG and not (_KIND_IN_CBOR.search(body) if is_cbor else _KIND.search(body[:4096])):
         return None
-    document = parse_json(body)
+    document = read_document(body)
     if document is None and "yaml" in content_type.lower() and len(body) <= _LONGEST_YAML:
         document = _yaml(body)
-    return _from_document(document)
+    return from_document(document)
 
 
-def _from_document(document: Any) -> Status | None:
+def from_document(document: Any) -> Status | None:
+    """The Status that a parsed body is, None when it is something else."""
     if not isinstance(document, dict) or not _is_status(document):
         return None
     details = mapping(document.get("details"))
@@ -166,7 +172,7 @@ def _protobuf_cause(cause: protobuf.Message) -> Cause:
 def decode_event(event: bytes | None) -> Status | None:
     """The Status in a watch event of type ERROR: ``{"type":"ERROR","object":{…}}``."""
     document = mapping(parse_json(event))
-    return _from_document(document.get("object", document))
+    return from_document(document.get("object", document))
 
 
 def document(status: Status) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,13 +15,30 @@ _LATEST = 1 << 53
 
 
 def parse_json(data: bytes | str | None) -> Any:
-    """The document, or None where there is none: not JSON, not text, or nested deeper than Python can read."""
+    """The document, or None where there is none: not JSON, not text, or nested deeper than Python can read.
+
+    It can be written as JSON again: a number that no float holds is 0, and what is no number in JSON (NaN) is null.
+    """
     if not data:
         return None
     try:
-        return json.loads(data)
+        if isinstance(data, bytes):
+            data = data.decode(json.detect_encoding(data), "surrogatepass")
+        return _DECODER.decode(data)
     except (ValueError, RecursionError, MemoryError):
         return None
+
+
+def _finite(digits: str) -> float:
+    found = float(digits)
+    return found if math.isfinite(found) else 0.0
+
+
+def _nothing(_: str) -> None:
+    return None
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_nothing)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

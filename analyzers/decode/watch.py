@@ -1,7 +1,7 @@
 """Finds the ERROR event in a watch stream while it goes by, keeping next to nothing of it.
 
 Once a watch has begun it can only fail inside its 200: one event of type ERROR that holds a Status, then the end.
-JSON events stand on one line each; protobuf events have their length before them.
+JSON events stand on one line each, protobuf events have their length before them, CBOR events tell where they end.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import re
 
-from analyzers.decode import protobuf, status
-from analyzers.decode.untrusted import parse_json
+from analyzers.decode import cbor, protobuf, status
+from analyzers.decode.untrusted import mapping, parse_json
 
 LONGEST_EVENT = 256 * 1024
 """Bytes. A Status is shorter; a longer event is an object, and passed over."""
@@ -29,20 +29,26 @@ class ErrorEventScanner:
         self._skipping = False
         self._framed: bool | None = None
         self._skip_bytes = 0
+        self._cbor: cbor.SequenceReader | None = None
 
     def feed(self, chunk: bytes) -> None:
         """Look through the next part of the content."""
         if self._framed is None and chunk:
             # The length of a protobuf event begins with a zero byte, for up to 16 MB of it.
             self._framed = chunk[0] == 0
-        if self._framed:
+            if chunk[0] == cbor.MAGIC[0]:
+                self._cbor = cbor.SequenceReader(LONGEST_EVENT)
+        if self._cbor is not None:
+            for item in self._cbor.feed(chunk):
+                self._found = _cbor_error(item) or self._found
+        elif self._framed:
             self._feed_frames(chunk)
         else:
             self._feed_lines(chunk)
 
     @property
     def error_event(self) -> bytes | None:
-        """The last ERROR event as JSON, None when there was none. A protobuf event is told in JSON."""
+        """The last ERROR event as JSON, None when there was none. A protobuf or CBOR event is told in JSON."""
         if not self._framed and not self._skipping and self._pending:
             last = bytes(self._pending)  # the stream may have ended without a newline
             if _is_error(last):
@@ -116,6 +122,16 @@ def _protobuf_error(frame: bytes) -> bytes | None:
     if event.text(1) != "ERROR":
         return None
     found = status.decode(protobuf.Message(event.raw(2)).raw(1))
-    if found is None:
+    return _in_json(found) if found is not None else None
+
+
+def _cbor_error(item: bytes) -> bytes | None:
+    if b"ERROR" not in item:
         return None
+    event = mapping(cbor.decode(item))
+    found = status.from_document(event.get("object")) if event.get("type") == "ERROR" else None
+    return _in_json(found) if found is not None else None
+
+
+def _in_json(found: status.Status) -> bytes:
     return json.dumps({"type": "ERROR", "object": status.document(found)}, separators=(",", ":")).encode()

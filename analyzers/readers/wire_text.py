@@ -13,10 +13,10 @@ before what is not on the wire. A line ``---`` separates exchanges. UTF-8, lines
     < {"kind":"Status","status":"Failure"}
 
 Without the bare ``>`` or ``<`` after the headers there is no body (None); with it, the body is the lines behind it,
-joined by newlines. Other ``@`` lines: id, live, credential and timing (JSON), client-certificate and server-certificate
-(base64, repeatable, leaf first), failure PHASE MESSAGE, error-event JSON, request-body and response-body ``base64``,
-request-bytes and response-bytes (on the wire, where that differs from the body), request-incomplete and
-response-incomplete.
+joined by newlines. An exchange without a ``>`` line is one of which only the outcome is known. Other ``@`` lines: id,
+live, asked, credential and timing (JSON), client-certificate and server-certificate (base64, repeatable, leaf first),
+failure PHASE MESSAGE, error-event JSON, request-body and response-body ``base64``, request-bytes and response-bytes (on
+the wire, where that differs from the body), request-incomplete and response-incomplete.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
-from analyzers.decode.credential import Credential
+from analyzers.decode.credential import Credential, Kind
 from analyzers.exchange import Connection, Exchange, Failure, FailurePhase, Headers, Request, Response, Timing
 
 _SEPARATOR = "---"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _BASE64_COLUMNS = 100
+_LATEST = 1e15
+"""Seconds. No date is later."""
 _CONNECTION_FIELDS = ("id", "peer", "sni", "tls_version", "verified")
+_CREDENTIAL_FIELDS = tuple(field.name for field in dataclasses.fields(Credential))
 _TIMING_FIELDS = tuple(field.name for field in dataclasses.fields(Timing))
 
 
@@ -162,12 +165,14 @@ class _Parts:
                 self.rest["cluster"] = value
             case "live":
                 self.rest["live"] = True
+            case "asked":
+                self.rest["asked"] = True
             case "credential":
-                self.rest["credential"] = _credential(_object(value))
+                self.rest["credential"] = _credential(_object(value, _CREDENTIAL_FIELDS))
             case "timing":
-                self.rest["timing"] = Timing(**_object(value, _TIMING_FIELDS))
+                self.rest["timing"] = _timing(_object(value, _TIMING_FIELDS))
             case "connection":
-                self.connection = _object(value, _CONNECTION_FIELDS)
+                self.connection = _typed(_object(value, _CONNECTION_FIELDS), Connection)
             case "client-certificate":
                 self.client_certificates.append(base64.b64decode(value, validate=True))
             case "server-certificate":
@@ -208,6 +213,8 @@ class _Parts:
         )
 
     def _request(self) -> Request:
+        if not self.sent.start:
+            return Request(method="", path="")
         method, _, rest = self.sent.start.partition(" ")
         target, _, version = rest.rpartition(" ")
         if not target:
@@ -257,6 +264,7 @@ def _host_port(authority: str, default: int) -> tuple[str, int]:
 
 def _object(value: str, allowed: tuple[str, ...] | None = None) -> dict[str, Any]:
     document = json.loads(value)
+    json.dumps(document, ensure_ascii=False).encode()  # half a surrogate pair could not be written again
     if not isinstance(document, dict):
         raise ValueError("a JSON object is expected")
     if allowed is not None and (unknown := document.keys() - set(allowed)):
@@ -265,8 +273,39 @@ def _object(value: str, allowed: tuple[str, ...] | None = None) -> dict[str, Any
 
 
 def _credential(document: dict[str, Any]) -> Credential:
-    lists = {key: tuple(value) for key, value in document.items() if isinstance(value, list)}
-    return Credential(**{**document, **lists})
+    if document.get("kind") not in get_args(Kind):
+        raise ValueError(f"@credential has as its kind one of {', '.join(get_args(Kind))}")
+    return Credential(**_typed(document, Credential))
+
+
+def _timing(document: dict[str, Any]) -> Timing:
+    for key, value in document.items():
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and -_LATEST < value < _LATEST
+        if not is_number and (value is not None or key == "started"):
+            raise ValueError(f"{key} is no number of seconds")
+    return Timing(**document)
+
+
+def _typed(document: dict[str, Any], kind: type[Connection | Credential]) -> dict[str, Any]:
+    """The fields of ``kind`` with the types that it has them in."""
+    found: dict[str, Any] = {}
+    for one in dataclasses.fields(kind):
+        if one.name not in document:
+            continue
+        value = document[one.name]
+        if isinstance(value, list):
+            value = tuple(value)
+        texts = value if isinstance(value, tuple) else (value,)
+        fits = {
+            "tuple[str, ...]": isinstance(value, tuple) and all(isinstance(text, str) for text in texts),
+            "int | None": value is None or (isinstance(value, int) and not isinstance(value, bool)),
+            "bool | None": isinstance(value, bool | None),
+            "bool": isinstance(value, bool),
+        }.get(str(one.type), isinstance(value, str))
+        if not fits:
+            raise ValueError(f"{one.name} is of another type")
+        found[one.name] = value
+    return found
 
 
 def _failure(value: str) -> Failure:
@@ -275,6 +314,7 @@ def _failure(value: str) -> Failure:
         raise ValueError(f"@failure begins with one of {', '.join(get_args(FailurePhase))}")
     if message.startswith('"'):
         message = str(json.loads(message))
+        message.encode()
     return Failure(phase=cast(FailurePhase, phase), message=message)
 
 
@@ -288,6 +328,8 @@ def _lines(exchange: Exchange, place: int) -> Iterator[str]:
         yield f"@cluster {exchange.cluster}"
     if exchange.live:
         yield "@live"
+    if exchange.asked:
+        yield "@asked"
     if exchange.credential is not None:
         yield f"@credential {_json(_changed(exchange.credential))}"
     connection = exchange.connection
@@ -307,8 +349,8 @@ def _lines(exchange: Exchange, place: int) -> Iterator[str]:
         yield f"@error-event {_event(response.error_event)}"
     request = exchange.request
     target = request.url if request.method == "CONNECT" or request.host else request.path
-    start = f"{request.method} {target} {request.http_version}"
-    yield from _message(">", "request", start, request)
+    if request.known:
+        yield from _message(">", "request", f"{request.method} {target} {request.http_version}", request)
     if response is not None:
         start = f"{response.http_version} {response.status} {response.reason}".rstrip()
         yield from _message("<", "response", start, response)

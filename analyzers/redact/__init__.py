@@ -11,12 +11,23 @@ from dataclasses import replace
 from analyzers.decode.request_info import RequestInfo
 from analyzers.decode.request_info import decode as request_info
 from analyzers.exchange import Exchange, Failure, Request, Response
-from analyzers.redact.bodies import body
+from analyzers.redact.bodies import body, without_quoted_values
 from analyzers.redact.header import headers, is_secret_header, split_secret_fields
 from analyzers.redact.net import MASK, text
 from analyzers.redact.urls import path, url
 
-__all__ = ["MASK", "body", "exchange", "headers", "is_secret_header", "path", "split_secret_fields", "text", "url"]
+__all__ = [
+    "MASK",
+    "body",
+    "exchange",
+    "headers",
+    "is_secret_header",
+    "path",
+    "split_secret_fields",
+    "text",
+    "url",
+    "without_quoted_values",
+]
 
 
 def exchange(recorded: Exchange) -> Exchange:
@@ -38,7 +49,13 @@ def _request(request: Request, info: RequestInfo | None) -> Request:
 
 
 def _response(response: Response, info: RequestInfo | None) -> Response:
-    content = body(response.body, response.headers.get("Content-Type"), info, complete=response.body_complete)
+    content = body(
+        response.body,
+        response.headers.get("Content-Type"),
+        info,
+        complete=response.body_complete,
+        refusal=response.status >= 400,
+    )
     return replace(
         response,
         reason=text(response.reason),

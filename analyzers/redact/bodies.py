@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml
 
-from analyzers.decode import protobuf, status
+from analyzers.decode import cbor, protobuf, status
 from analyzers.decode.request_info import RequestInfo
 from analyzers.decode.untrusted import parse_json
 from analyzers.redact.net import MASK, NAMES, text
 
 _LEFT_OUT = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+_STREAMS = _LEFT_OUT - {"proxy"}  # behind that one stands an application, and its words are its own
 _SENSITIVE = re.compile(r"secrets?$|^configmaps$|^tokenreviews$|^tokenrequests$|tokens?$")
 _KINDS = {"secrets": "Secret", "configmaps": "ConfigMap"}
 _SECRET_KEY = re.compile(
@@ -25,35 +28,53 @@ _SECRET_VARIABLE = re.compile(
     r"pass|pwd|token|key|secret|dsn|conn|cred|auth|private|salt|jwt|cookie|session|webhook|_ur[il]$", re.IGNORECASE
 )
 _SECRET_OPTION = re.compile(rf"-{{1,2}}{NAMES}", re.IGNORECASE)
-_QUOTED_VALUE = re.compile(r"((?:Invalid|Unsupported|Duplicate) value: )(?:\"(?:[^\"\\]|\\.)*\"|[^:,\]]+)")
+_QUOTED_VALUE = re.compile(
+    r"((?:Invalid|Unsupported|Duplicate) value: )(?!\[redacted\])(?:\"(?:[^\"\\]|\\.)*\"?|\[[^\]]*\]?|[^:,\]]+)"
+)
+# What API servers of every version answer in plain words, on any path; k8s.io/apiserver, pkg/server/filters,
+# pkg/endpoints/handlers/responsewriters/errors.go, pkg/server/healthz; kube-aggregator, pkg/apiserver/handler_proxy.go;
+# apimachinery, pkg/util/proxy/transport.go; kubectl proxy.
+_OWN_WORDS = re.compile(
+    r"404 page not found|Too many requests, please try again later\.?|The apiserver is shutting down[^\n]*"
+    r"|[Ss]ervice [Uu]navailable|(?:<h3>)?(?:Unauthorized|Forbidden)(?:</h3>)?|Internal Server Error: \"[^\n]*"
+    r"|internal server error: [^\n]*|This request caused apiserver to panic\.[^\n]*"
+    r"|error trying to reach service: [^\n]*|Error: '[^'\n]*'\s+Trying to reach: '[^'\n]*'"
+    r"|Client sent an HTTP request to an HTTPS server\.|no endpoints available for [^\n]*"
+    r"|(?:\[[+-]\][^\n]*\n|warn: [^\n]*\n)+[^\n]* check (?:passed|failed)"
+)
+_LONGEST_REFUSAL = 16 * 1024
 _LONGEST_YAML = 128 * 1024
-_CBOR_MAGIC = b"\xd9\xd9\xf7"
 
 
 def body(
-    content: bytes | None, content_type: str = "", info: RequestInfo | None = None, *, complete: bool = True
+    content: bytes | None,
+    content_type: str = "",
+    info: RequestInfo | None = None,
+    *,
+    complete: bool = True,
+    refusal: bool = False,
 ) -> bytes | None:
     """A body, Content-Encoding undone, without secrets; None when it was not kept or has to be left out.
 
     JSON is written anew, YAML as YAML; a watch keeps its whole events. ``info`` is of the request that the body belongs
-    to, and ``complete`` says whether ``content`` is all of it.
+    to, ``complete`` says whether ``content`` is all of it, ``refusal`` whether it came with a status of 400 or more.
     """
     if not content:
         return content
     try:
+        if refusal and len(content) <= _LONGEST_REFUSAL and (words := _own_words(content, info)) is not None:
+            return words
         return _body(content, content_type.lower(), info, complete)
     except (RecursionError, MemoryError, ValueError, yaml.YAMLError):
         return None
 
 
 def _body(content: bytes, content_type: str, info: RequestInfo | None, complete: bool) -> bytes | None:
-    if info is not None and (info.subresource in _LEFT_OUT or info.verb == "proxy"):
-        return _only_status(content, content_type)
-    if content.startswith(protobuf.MAGIC):
-        return _only_status(content, content_type)
-    if content.startswith(_CBOR_MAGIC):
-        return None
     kind = _KINDS.get(info.resource, "Secret" if info.resource.endswith("secrets") else "") if info is not None else ""
+    if info is not None and (info.subresource in _LEFT_OUT or info.verb == "proxy"):
+        return _only_status(content, content_type, kind)
+    if content.startswith((protobuf.MAGIC, cbor.MAGIC)):
+        return _only_status(content, content_type, kind)
     document = parse_json(content)
     if isinstance(document, dict | list):
         return _dumped(_document(document, kind))
@@ -68,10 +89,19 @@ def _body(content: bytes, content_type: str, info: RequestInfo | None, complete:
     return text(content.decode("utf-8")).encode()
 
 
-def _only_status(content: bytes, content_type: str) -> bytes | None:
+def _own_words(content: bytes, info: RequestInfo | None) -> bytes | None:
+    """A refusal in plain words by the API server, or by the kubelet instead of a stream; None for anything else."""
+    if b"\0" in content or content.startswith(cbor.MAGIC):
+        return None
+    said = content.decode("utf-8", "replace")
+    of_stream = info is not None and info.subresource in _STREAMS and not said.lstrip().startswith(("{", "["))
+    return text(said).encode() if of_stream or _OWN_WORDS.fullmatch(said.strip()) else None
+
+
+def _only_status(content: bytes, content_type: str, kind: str) -> bytes | None:
     """What a pod or a person sent is nobody's business here, but the API server's own refusal is."""
     found = status.decode(content, content_type)
-    return _dumped(_value(status.document(found))) if found is not None and found.failure else None
+    return _dumped(_document(status.document(found), kind)) if found is not None and found.failure else None
 
 
 def _events(content: bytes, kind: str) -> bytes | None:
@@ -121,18 +151,50 @@ def _value(value: Any, kind: str = "") -> Any:
 def _object(value: dict[Any, Any], kind: str) -> dict[str, Any]:
     named = value.get("kind")
     own = named if isinstance(named, str) else kind
-    if own == "Status" and kind:
+    if own == "Status" and kind == "Secret":
         return {str(key): _refusal(content) for key, content in value.items()}
     inner = own.removesuffix("List") if own.endswith("List") and own != "List" else kind
-    return {text(str(key)): _field(str(key), content, own, inner) for key, content in value.items()}
+    found: dict[str, Any] = {}
+    for key, content in value.items():
+        name = _name(str(key))
+        found[name.shown] = _field(name, content, own, inner)
+    return found
 
 
-def _field(key: str, content: Any, own: str, inner: str) -> Any:
-    """A field of an object of kind ``own``; ``inner`` is the kind of what it holds, should it hold objects."""
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What the name of a field says of it."""
+
+    shown: str
+    plain: str
+    applied: bool
+    secret: bool
+
+
+# A map's keys are whatever somebody wrote, perhaps a token; only what can be a field of the API is remembered.
+_API_FIELD = re.compile(r"(?:f:)?[a-z]{1,20}(?:[A-Z][a-z]{0,20}){0,4}")
+
+
+def _name(key: str) -> _Name:
+    return _known_name(key) if len(key) <= 40 and _API_FIELD.fullmatch(key) else _looked_at(key)
+
+
+@lru_cache(maxsize=1024)
+def _known_name(key: str) -> _Name:
+    return _looked_at(key)
+
+
+def _looked_at(key: str) -> _Name:
     plain = key.lower().replace("-", "").replace("_", "").replace(".", "")
+    return _Name(text(key), plain, _APPLIED.search(key) is not None, _SECRET_KEY.search(plain) is not None)
+
+
+def _field(name: _Name, content: Any, own: str, inner: str) -> Any:
+    """A field of an object of kind ``own``; ``inner`` is the kind of what it holds, should it hold objects."""
+    plain = name.plain
     if plain == "stringdata" or (plain in ("data", "binarydata") and (own.endswith("Secret") or own == "ConfigMap")):
         return _hidden(content)
-    if _APPLIED.search(key) or (_SECRET_KEY.search(plain) and _is_text(content)):
+    if name.applied or (name.secret and _is_text(content)):
         return _hidden(content)
     if isinstance(content, list):
         if plain == "env":
@@ -142,10 +204,14 @@ def _field(key: str, content: Any, own: str, inner: str) -> Any:
     return _value(content, inner if plain in ("items", "rows", "object", "oldobject") else "")
 
 
-def _refusal(value: Any) -> Any:
+def without_quoted_values(message: str) -> str:
     """A refusal of a Secret may quote what was in it."""
+    return text(_QUOTED_VALUE.sub(rf"\1{MASK}", message))
+
+
+def _refusal(value: Any) -> Any:
     if isinstance(value, str):
-        return text(_QUOTED_VALUE.sub(rf"\1{MASK}", value))
+        return without_quoted_values(value)
     if isinstance(value, list):
         return [_refusal(one) for one in value]
     if isinstance(value, dict):
@@ -203,7 +269,7 @@ def _patch_operation(operation: dict[str, Any], kind: str) -> dict[str, Any]:
         return cleaned
     own = kind
     for step in steps:
-        value = _field(step, value, own, "")
+        value = _field(_name(step), value, own, "")
         own = ""
     cleaned["value"] = value
     return cleaned

@@ -478,6 +478,23 @@ def test_recordings_hold_secrets_to_be_found() -> None:
     assert sum(any(shape in everything(one) for shape in SHAPES) for one in held if isinstance(one, Exchange)) >= 12
 
 
+@pytest.mark.parametrize("name", ["status_cbor", "status_protobuf"])
+def test_binary_refusal_is_kept_in_json(name: str) -> None:
+    exchange = wire_text.read((RECORDINGS / f"{name}.http").read_text("utf-8"))[1]
+    shown = redact.exchange(exchange).response
+    assert shown is not None
+    assert json.loads(shown.body or b"")["message"] == 'pods "web" not found'
+
+
+def test_binary_refusal_of_a_secret_does_not_quote_it() -> None:
+    said = f'data[a]: Invalid value: "{CANARY}": too long'.encode()
+    content = b"\xd9\xd9\xf7\xa2\x44kind\x46Status\x47message\x58" + bytes([len(said)]) + said
+    shown = redact.body(content, "application/cbor", info(f"{NS}/secrets/db"))
+    assert shown is not None
+    assert b"too long" in shown
+    assert CANARY.encode() not in shown
+
+
 def test_refusals_in_recordings_are_kept_word_for_word() -> None:
     for exchange in wire_text.read((RECORDINGS / "status_json.http").read_text("utf-8")):
         shown = redact.exchange(exchange)

@@ -1,6 +1,8 @@
 """Records the answers in recordings/ from a running kube-apiserver: ``python -m tests.analyzers.decode.record STATE``.
 
 STATE is the folder that tests/cluster/up.py made. The Secrets are made for this and hold nothing but the canary.
+Behind it may stand the names of some parts; ``cbor`` must be named, because it needs an API server that was started
+with --feature-gates=CBORServingAndStorage=true.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import http.client
 import json
 import ssl
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ CANARY = "correct-horse-battery-staple"
 _NAMESPACE = "decoding"
 _PROTOBUF = {"Accept": "application/vnd.kubernetes.protobuf"}
 _PROTOBUF_WATCH = {"Accept": "application/vnd.kubernetes.protobuf;stream=watch"}
+_CBOR = {"Accept": "application/cbor"}
+_CBOR_WATCH = {"Accept": "application/cbor;stream=watch"}
 _TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"}
 
 
@@ -137,15 +142,37 @@ def tokens(r: Recorder) -> None:
     (RECORDINGS / "service_account_token.json").write_text(json.dumps([header, claims], indent=1) + "\n")
 
 
-def main(state: Path) -> None:
+def cbor(r: Recorder) -> None:
+    """Answers of an API server that speaks CBOR. Filters before the handlers (401, 403) answer in JSON all the same."""
+    ns = f"/api/v1/namespaces/{_NAMESPACE}"
+    pods, secrets = f"{ns}/pods", f"{ns}/secrets"
+    bad_pod = {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "Bad_Name"}, "spec": {"containers": []}}
+    encoded = base64.b64encode(CANARY.encode()).decode()
+    secret = {"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "db"}, "data": {"password": encoded}}
+    r.save("status_cbor", r.send("jane", "GET", pods, headers=_CBOR),
+           r.send("admin", "GET", f"{pods}/web", headers=_CBOR),
+           r.send("admin", "POST", pods, bad_pod, headers=_CBOR))  # fmt: skip
+    old = "?watch=1&resourceVersion=1&timeoutSeconds=1"
+    r.save("watch_expired_cbor", r.send("admin", "GET", f"/api/v1/events{old}", headers=_CBOR_WATCH))
+    r.save("watch_cbor", r.send("admin", "GET", "/api/v1/namespaces?watch=1&timeoutSeconds=1", headers=_CBOR_WATCH))
+    r.save("secret_cbor", r.send("admin", "POST", secrets, secret, headers=_CBOR),
+           r.send("admin", "GET", f"{secrets}/db", headers=_CBOR), r.send("admin", "GET", secrets, headers=_CBOR),
+           r.send("admin", "GET", f"{secrets}?watch=1&timeoutSeconds=1", headers=_CBOR_WATCH),
+           r.send("admin", "DELETE", f"{secrets}/db", headers=_CBOR))  # fmt: skip
+
+
+PARTS = {part.__name__: part for part in (statuses, objects, secrets, tokens, cbor)}
+
+
+def main(state: Path, names: Sequence[str]) -> None:
     r = Recorder(state)
     r.send("admin", "POST", "/api/v1/namespaces", {"metadata": {"name": _NAMESPACE}})
     try:
-        for part in (statuses, objects, secrets, tokens):
-            part(r)
+        for name in names or [name for name in PARTS if name != "cbor"]:
+            PARTS[name](r)
     finally:
         r.send("admin", "DELETE", f"/api/v1/namespaces/{_NAMESPACE}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -53,6 +53,19 @@ def test_protobuf_401_is_read(recorded: Recorded) -> None:
     )
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_cbor_says_what_json_says(recorded: Recorded, place: int) -> None:
+    assert read(recorded("status_cbor")[place]) == read(recorded("status_json")[place])
+
+
+def test_status_in_cbor_behind_a_long_message_is_read() -> None:
+    message = b"\x47message\x5a\x00\x01\x00\x00" + b"x" * 65536
+    long = b"\xd9\xd9\xf7\xa3" + message + b"\x44kind\x46Status\x44code\x19\x01\xf4"
+    found = status.decode(long)
+    assert found is not None
+    assert (found.code, len(found.message)) == (500, 65536)
+
+
 @pytest.mark.parametrize("name", ["status_yaml", "status_pretty"])
 def test_yaml_and_indented_json_say_the_same(recorded: Recorded, name: str) -> None:
     assert read(recorded(name)[0]) == read(recorded("status_json")[0])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from analyzers.decode import (
     body,
+    cbor,
     certificate,
     credential,
     flow_control,
@@ -62,6 +63,9 @@ contents = st.one_of(
     json_values.map(lambda value: json.dumps(value).encode("utf-8", "replace")),
     texts.map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.binary(max_size=100).map(lambda data: protobuf.MAGIC + data),
+    st.binary(max_size=100).map(lambda data: cbor.MAGIC + data),
+    st.binary(max_size=60).map(lambda data: cbor.MAGIC + b"\xa3\x44kind\x46Status\x46status\x47Failure" + data),
+    st.binary(max_size=60).map(lambda data: cbor.MAGIC + b"\xa2\x44type\x45ERROR\x46object\xbf" + data),
     st.binary(max_size=60).map(lambda data: protobuf.MAGIC + b"\x0a\x0c\x0a\x02v1\x12\x06Status\x12" + data),
 )
 deep = [b"[" * 100_000, b'{"a":' * 100_000, b'{"kind":"Status","details":' + b"[" * 5000 + b"]" * 5000 + b"}"]

@@ -44,9 +44,17 @@ def test_error_event_in_protobuf_is_told_in_json(recorded: Recorded, step: int) 
     assert json.loads(told) == json.loads(content(recorded, "watch_expired"))
 
 
+@pytest.mark.parametrize("step", [1, 3, 40, 100_000])
+def test_error_event_in_cbor_is_told_in_json(recorded: Recorded, step: int) -> None:
+    told = scan(content(recorded, "watch_cbor") + content(recorded, "watch_expired_cbor"), step)
+    assert told is not None
+    assert json.loads(told) == json.loads(content(recorded, "watch_expired"))
+
+
+@pytest.mark.parametrize("name", ["watch_json", "watch_cbor"])
 @pytest.mark.parametrize("step", [1, 40, 100_000])
-def test_watch_that_ended_well_has_none(recorded: Recorded, step: int) -> None:
-    assert scan(content(recorded, "watch_json"), step) is None
+def test_watch_that_ended_well_has_none(recorded: Recorded, name: str, step: int) -> None:
+    assert scan(content(recorded, name), step) is None
 
 
 @pytest.mark.parametrize("step", [1, 5, 1000])
