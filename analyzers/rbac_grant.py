@@ -1,4 +1,4 @@
-"""The smallest RBAC grant that allows a refused request, as kubectl commands that can be pasted.
+"""The smallest RBAC grant that allows refused requests, as commands that can be pasted.
 
 A Role where the request names a namespace, a ClusterRole elsewhere; only the verb, resource, subresource, object name
 or path that was refused, because a wider grant is for the administrator to decide.
@@ -8,49 +8,63 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 
 from analyzers.attributes import Attributes
 from analyzers.finding import Fix
+from analyzers.rbac_manifest import Comment, Subject, compact, default_name, slug
+from analyzers.rbac_rules import PolicyRule, Role, needed, roles, scope, why_not
 
-_SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([^:]+):([^:]+)$")
-_UPGRADES = frozenset({"exec", "attach", "portforward"})
+# What kubectl create role takes as one of a list that commas separate.
+_ONE_WORD = re.compile(r"[^,\"\s]+")
 
 
 def fix(attributes: Attributes, text: str = "") -> Fix:
-    """The grant as a fix. ``text`` overrides "grant exactly that"."""
-    return Fix(text or "grant exactly that:", by=administrator(attributes), commands=(*commands(attributes),))
+    """The grant as a fix, or why none is shown. ``text`` overrides "grant exactly that"."""
+    if reason := why_not(attributes):
+        return Fix(f"no role is shown that would allow it: {reason}", by=administrator(attributes))
+    return Fix(text or "grant exactly that:", by=administrator(attributes), commands=lines([attributes]))
 
 
 def administrator(attributes: Attributes) -> str:
     """Who can make such a grant."""
-    return (
-        f"an administrator of namespace {attributes.namespace}" if attributes.namespace else "a cluster administrator"
-    )
+    return administrators([attributes])
+
+
+def administrators(attributes: Iterable[Attributes]) -> str:
+    """Who can make all these grants."""
+    namespaces = sorted({scope(asked) for asked in attributes})
+    if "" in namespaces or not namespaces:
+        return "a cluster administrator"
+    if len(namespaces) == 1:
+        return f"an administrator of namespace {namespaces[0]}"
+    return f"an administrator of namespaces {', '.join(namespaces[:-1])} and {namespaces[-1]}"
 
 
 def commands(attributes: Attributes) -> tuple[str, str]:
     """``kubectl create role …`` and ``kubectl create rolebinding …``, or their cluster-wide kin."""
-    a = _both_ways_to_upgrade(attributes)
-    kind = "role" if a.namespace else "clusterrole"
-    scope = ["-n", a.namespace] if a.namespace else []
-    name = _slug("-".join(part for part in (a.resource or "path" + a.path, a.subresource, *a.verb.split(",")) if part))
-    create = ["kubectl", "create", kind, name, *scope, f"--verb={a.verb}"]
-    if a.path:
-        create.append(f"--non-resource-url={a.path}")
-    else:
-        create.append(f"--resource={_typed(a)}")
-        if _names_object(a):
-            create.append(f"--resource-name={a.name}")
-    bind = [
-        "kubectl",
-        "create",
-        f"{kind}binding",
-        _slug(f"{a.user.rsplit(':', 1)[-1]}-{name}"),
-        *scope,
-        f"--{kind}={name}",
-    ]
-    return shlex.join(create), shlex.join([*bind, _subject(a.user)])
+    asked = needed(attributes)
+    rule = PolicyRule(
+        verbs=tuple(dict.fromkeys(one.verb for one in asked)),
+        groups=() if attributes.path else (attributes.group,),
+        resources=() if attributes.path else (_combined(attributes),),
+        names=(asked[0].name,) if asked[0].name and not attributes.path else (),
+        paths=(attributes.path,) if attributes.path else (),
+    )
+    return _create(Role(namespace=scope(attributes), rules=(rule,)), Subject.of(attributes.user))
+
+
+def lines(attributes: Sequence[Attributes], comment: Comment | None = None) -> tuple[str, ...]:
+    """What to paste to allow all of them, which are one user's: two ``kubectl create`` where one rule is enough, else a
+    manifest for ``kubectl apply``, as one string of several lines. Empty when ``why_not`` speaks against each."""
+    found = roles(attributes)
+    if not found:
+        return ()
+    subject = Subject.of(attributes[0].user)
+    if len(found) == 1 and len(found[0].rules) == 1 and _fits_create(found[0].rules[0]):
+        return _create(found[0], subject)
+    manifest = compact(found, subject, default_name(found, subject), comment)
+    return (f"kubectl apply -f - <<'EOF'\n{manifest}\nEOF",)
 
 
 def can_i(attributes: Attributes) -> str:
@@ -59,10 +73,19 @@ def can_i(attributes: Attributes) -> str:
     if a.path:
         return shlex.join(["kubectl", "auth", "can-i", a.verb, a.path])
     kind = a.resource if not a.group else f"{a.resource}.{a.group}"
-    asked = f"{kind}/{a.name}" if _names_object(a) else kind
+    asked = f"{kind}/{a.name}" if needed(a)[0].name else kind
     subresource = [f"--subresource={a.subresource}"] if a.subresource else []
-    scope = ["-n", a.namespace] if a.namespace else ["-A"] if a.namespaced else []
-    return shlex.join(["kubectl", "auth", "can-i", a.verb, asked, *subresource, *scope])
+    within = ["-n", a.namespace] if a.namespace else ["-A"] if a.namespaced else []
+    return shlex.join(["kubectl", "auth", "can-i", a.verb, asked, *subresource, *within])
+
+
+def can_i_list(namespace: str, subject: Subject) -> str:
+    """``kubectl auth can-i --list …``: all that a user or service account may do, for an administrator to see."""
+    user = subject.name
+    if subject.kind == "ServiceAccount":
+        user = f"system:serviceaccount:{subject.namespace}:{subject.name}"
+    within = ["-n", namespace] if namespace else []
+    return shlex.join(["kubectl", "auth", "can-i", "--list", *within, f"--as={user}"])
 
 
 def check(attributes: Attributes) -> Fix:
@@ -70,29 +93,39 @@ def check(attributes: Attributes) -> Fix:
     return Fix("to see whether it is allowed by now:", commands=(can_i(attributes),))
 
 
-def _both_ways_to_upgrade(a: Attributes) -> Attributes:
-    """exec asks with GET (WebSocket) and POST (SPDY); from Kubernetes 1.35 on the GET needs create as well."""
-    if a.subresource in _UPGRADES and a.verb in ("get", "create"):
-        return replace(a, verb="get,create")
-    return a
+def _create(role: Role, subject: Subject) -> tuple[str, str]:
+    """The role of one rule, and its binding."""
+    (rule,) = role.rules
+    kind = role.kind.lower()
+    within = ["-n", role.namespace] if role.namespace else []
+    things = [resource.replace("/", "-") for resource in rule.resources] or ["path" + path for path in rule.paths]
+    name = slug("-".join([*things, *rule.names, *rule.verbs]))
+    create = ["kubectl", "create", kind, name, *within, f"--verb={','.join(rule.verbs)}"]
+    if rule.paths:
+        create.append(f"--non-resource-url={','.join(rule.paths)}")
+    else:
+        typed = [_typed(resource, group) for group in rule.groups for resource in rule.resources]
+        create += [f"--resource={','.join(typed)}", *(f"--resource-name={name}" for name in rule.names)]
+    bound = slug(f"{subject.name.rsplit(':', 1)[-1]}-{name}")
+    bind = ["kubectl", "create", f"{kind}binding", bound, *within, f"--{kind}={name}", _option(subject)]
+    return shlex.join(create), shlex.join(bind)
 
 
-def _names_object(a: Attributes) -> bool:
-    """A name can be granted wherever the authorizer sees one: not where an object is yet to be created."""
-    return bool(a.name) and (a.verb != "create" or bool(a.subresource))
+def _fits_create(rule: PolicyRule) -> bool:
+    return all(map(_ONE_WORD.fullmatch, (*rule.verbs, *rule.resources, *rule.paths)))
 
 
-def _typed(a: Attributes) -> str:
+def _combined(asked: Attributes) -> str:
+    return f"{asked.resource}/{asked.subresource}" if asked.subresource else asked.resource
+
+
+def _typed(resource: str, group: str) -> str:
     """RESOURCE[.GROUP][/SUBRESOURCE], as kubectl create role reads it."""
-    return a.resource + (f".{a.group}" if a.group else "") + (f"/{a.subresource}" if a.subresource else "")
+    kind, slash, subresource = resource.partition("/")
+    return kind + (f".{group}" if group else "") + slash + subresource
 
 
-def _subject(user: str) -> str:
-    if found := _SERVICE_ACCOUNT.match(user):
-        return f"--serviceaccount={found[1]}:{found[2]}"
-    return f"--user={user}"
-
-
-def _slug(text: str) -> str:
-    """A name that any RBAC object may have."""
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:63].rstrip("-.") or "grant"
+def _option(subject: Subject) -> str:
+    if subject.kind == "ServiceAccount":
+        return f"--serviceaccount={subject.namespace}:{subject.name}"
+    return f"--{subject.kind.lower()}={subject.name}"

@@ -29,8 +29,18 @@ def test_grant_names_group_subresource_and_object() -> None:
     assert rbac_grant.can_i(asked) == "kubectl auth can-i patch deployments.apps/web --subresource=scale -n p"
 
 
-def test_object_to_be_created_has_no_name_to_grant() -> None:
+def test_create_of_whatever_name_is_granted_without_one() -> None:
+    asked = Attributes(user="j", verb="create", resource="pods", namespace="p")
+    assert "--resource-name" not in rbac_grant.commands(asked)[0]
+
+
+def test_create_by_an_apply_names_its_object() -> None:
     asked = Attributes(user="j", verb="create", resource="pods", name="web", namespace="p")
+    assert rbac_grant.commands(asked)[0].endswith("--verb=create --resource=pods --resource-name=web")
+
+
+def test_deletion_of_a_collection_is_granted_without_a_name() -> None:
+    asked = Attributes(user="j", verb="deletecollection", resource="pods", name="web", namespace="p")
     assert "--resource-name" not in rbac_grant.commands(asked)[0]
 
 
