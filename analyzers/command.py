@@ -12,12 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
-from analyzers import redact
+from analyzers import clocks, redact, story_notes
 from analyzers.classify import classify
 from analyzers.exchange import Exchange
 from analyzers.facts import Facts
 from analyzers.finding import Finding
+from analyzers.kubeconfig.credential_source import CredentialSource
 from analyzers.phrase import is_discovery, path_of, phrase
+from analyzers.story_details import Seen, detailed
+from analyzers.units import duration
 
 # Of kubectl, helm and their like; the first hold NAME=VALUE, of which the name stays.
 _ASSIGNING_OPTIONS = frozenset({
@@ -40,6 +43,7 @@ _WITH_VALUE = frozenset({
 _GROUPS = frozenset({
     "auth", "certificate", "config", "create", "plugin", "rollout", "set", "top", "repo", "dependency",
 })  # fmt: skip
+_MOST_DETAILED = 50
 _SUBCOMMAND = re.compile(r"^[a-z][a-z-]*$")
 # Also with a version behind the name, as in kubectl.1.27.
 _SUBCOMMAND_PROGRAM = re.compile(r"^(?:kubectl|oc|helm)(?:[._-]?v?\d+(?:\.\d+)*)?(?:\.exe)?$", re.IGNORECASE)
@@ -51,6 +55,7 @@ class CommandInfo:
 
     ``argv`` is what ``display_argv`` made of the real one. ``exit_status`` is None while it runs or when a signal ended
     it; then ``signal`` has the name, as in ``SIGINT``. ``notices`` are sentences mitmkube itself has to say.
+    ``credential`` says where the command takes its credential from, None where that is not known (of a recording).
     """
 
     argv: tuple[str, ...] = ()
@@ -58,6 +63,7 @@ class CommandInfo:
     cluster: str = ""
     server: str = ""
     user: str = ""
+    credential: CredentialSource | None = None
     namespace: str = ""
     kubeconfig: tuple[str, ...] = ()
     exit_status: int | None = None
@@ -184,11 +190,14 @@ class Story:
     """One command: its exchanges in the order of their ids, each with its verdict.
 
     ``cause`` is the verdict that decided the outcome, None where nothing failed or where no request explains it.
+    ``asked`` is what mitmkube itself asked afterwards to complete the story (``run --ask``): not judged, and no part of
+    the command.
     """
 
     info: CommandInfo = field(default_factory=CommandInfo)
     verdicts: tuple[Verdict, ...] = ()
     cause: Verdict | None = None
+    asked: tuple[Verdict, ...] = ()
 
     @classmethod
     def of(
@@ -201,13 +210,20 @@ class Story:
         info = info or CommandInfo()
         known = classified or {}
         ordered = sorted(exchanges, key=lambda exchange: exchange.id)
-        verdicts = tuple(_verdict(exchange, known.get(exchange.id)) for exchange in ordered)
+        asked = tuple(_verdict(exchange, ()) for exchange in ordered if exchange.asked)
+        verdicts = tuple(_verdict(exchange, known.get(exchange.id)) for exchange in ordered if not exchange.asked)
         verdicts = _told_apart(verdicts, info)
         gone = _gone_as_asked(verdicts)
         cause = _cause(verdicts, gone)
         if cause is not None:
             verdicts = tuple(_beside(verdict, cause, gone) for verdict in verdicts)
-        return cls(info=info, verdicts=verdicts, cause=cause)
+        seen = Seen(info=info, verdicts=verdicts, asked=asked)
+        found = [verdict for verdict in verdicts if verdict.findings]
+        # A program that fails again and again would be looked at as often as it has requests, for each of them.
+        worth = {verdict.exchange.id for verdict in (*found[-_MOST_DETAILED:], *([cause] if cause else []))}
+        told = tuple(detailed(verdict, seen) if verdict.exchange.id in worth else verdict for verdict in verdicts)
+        decided = next((at for at, verdict in enumerate(verdicts) if verdict is cause), None)
+        return cls(info=info, verdicts=told, cause=None if decided is None else told[decided], asked=asked)
 
     @property
     def finding(self) -> Finding | None:
@@ -218,6 +234,18 @@ class Story:
     def others(self) -> tuple[Verdict, ...]:
         """The raised verdicts beside the cause."""
         return tuple(verdict for verdict in self.verdicts if verdict.raised and verdict is not self.cause)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What mitmkube has to say of the command, and of clocks that disagree where no finding does."""
+        if self.finding is not None and self.finding.rule == "auth-clock-skew":
+            return self.info.notices
+        return (*self.info.notices, *_clock_notice(self.verdicts))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth a word about the command as a whole and is no finding."""
+        return story_notes.of(self)
 
     @property
     def failed(self) -> bool:
@@ -240,6 +268,16 @@ class Story:
             if candidates:
                 return candidates[-1]
         return None
+
+
+def _clock_notice(verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
+    """One sentence if the last answer of an API server shows another time than the client's clock."""
+    answered = [clocks.of(verdict.exchange) for verdict in verdicts[-8:] if verdict.facts.audit_id]
+    known = [found for found in answered if found is not None]
+    if not known or not known[-1].differ:
+        return ()
+    skew = known[-1].skew
+    return (f"This machine's clock is {duration(skew)} {'behind' if skew > 0 else 'ahead of'} the API server's.",)
 
 
 def is_failure(exchange: Exchange) -> bool:

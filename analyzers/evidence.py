@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from analyzers import redact
+from analyzers import clocks, redact
 from analyzers.finding import Evidence
 
 if TYPE_CHECKING:
@@ -15,10 +14,12 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _LONGEST = 600
+_MOST_GROUPS = 4
 # Refusals quote what was sent; a long value may be a whole object, and that a Secret.
 _QUOTED_VALUE = re.compile(r'Invalid value: "(?:[^"\\]|\\.)*"?')
 _LONGEST_VALUE = 80
 _LEGS = {
+    "client": "printed by the client",
     "proxy": "forward proxy on the way to {}",
     "dns": "name lookup for {}",
     "dial": "TCP connection to {}",
@@ -30,14 +31,26 @@ _LEGS = {
 
 
 def answer(facts: Facts) -> Evidence:
-    """``GET /api/v1/pods → 403 Forbidden``."""
+    """``GET /api/v1/pods → 403 Forbidden``; what was not seen of it is left out."""
     request, response = facts.exchange.request, facts.exchange.response
-    asked = f"{request.method} {redact.path(request.path)}"
+    asked = f"{request.method} {redact.path(request.path)}" if request.known else ""
     if response is None:
         return Evidence(asked, "request")
-    status = f"{response.status} {response.reason}".strip()
+    status = f"{response.status} {response.reason or _reason(facts)}".strip()
+    if not asked:
+        return Evidence(status, "status")
     where = "CONNECT" if facts.exchange.tunnel else "response status"
     return Evidence(f"{asked} → {status}", where)
+
+
+def asked(facts: Facts) -> tuple[Evidence, ...]:
+    """The request that found no answer, where it is known."""
+    return (answer(facts),) if facts.exchange.request.known else ()
+
+
+def _reason(facts: Facts) -> str:
+    """A pasted message has no reason phrase, but often the Status's reason."""
+    return facts.status.reason if facts.status is not None and not facts.exchange.request.known else ""
 
 
 def message(facts: Facts) -> Evidence:
@@ -50,10 +63,11 @@ def message(facts: Facts) -> Evidence:
 def without_values(facts: Facts, text: str) -> str:
     """``text`` without the values that it quotes from the request, where they are long or from a Secret."""
     info = facts.request_info
-    longest = 0 if info is not None and info.resource == "secrets" else _LONGEST_VALUE
+    if info is not None and info.resource.endswith("secrets"):
+        return redact.without_quoted_values(text)
 
     def shown(found: re.Match[str]) -> str:
-        return found[0] if len(found[0]) <= longest else "Invalid value: (left out)"
+        return found[0] if len(found[0]) <= _LONGEST_VALUE else "Invalid value: (left out)"
 
     return _QUOTED_VALUE.sub(shown, text)
 
@@ -61,14 +75,25 @@ def without_values(facts: Facts, text: str) -> str:
 def message_place(facts: Facts) -> str:
     """Where the Status stands: a watch fails inside a 200."""
     response = facts.exchange.response
+    if not facts.exchange.request.known:
+        return "message"
     if response is not None and response.status < 300:
         return "ERROR event in the watch stream"
     return "response body, message"
 
 
 def refused(facts: Facts) -> tuple[Evidence, ...]:
-    """The answer and its message: enough for most refusals."""
+    """The answer and its message: enough for most refusals. What a client that failed by itself said, else."""
+    problem = facts.exchange.failure
+    if problem is not None and problem.phase == "client":
+        return (Evidence(_shortened(problem.message), "printed by the client"),)
     return answer(facts), message(facts)
+
+
+def own_words(facts: Facts) -> tuple[Evidence, ...]:
+    """What the client printed, whatever it looks like."""
+    problem = facts.exchange.failure
+    return (Evidence(_shortened(problem.message), "printed by the client"),) if problem is not None else ()
 
 
 def failure(facts: Facts) -> Evidence:
@@ -76,13 +101,15 @@ def failure(facts: Facts) -> Evidence:
     problem = facts.exchange.failure
     assert problem is not None
     request = facts.exchange.request
-    target = request.path if facts.exchange.tunnel else request.authority
+    target = (request.path if facts.exchange.tunnel else request.authority) or "the API server"
     return Evidence(_shortened(problem.message), _LEGS.get(problem.phase, "connection to {}").format(target))
 
 
 def client_certificate(certificate: Certificate) -> Evidence:
     """Whom the client certificate names, who signed it and until when it is valid."""
     names = [f"CN={certificate.subject_cn}", *(f"O={organization}" for organization in certificate.organizations)]
+    if certificate.uid:
+        names.append(f"UID={certificate.uid}")
     return Evidence(
         f"{', '.join(names)}, signed by {certificate.issuer_cn or 'an unnamed CA'}, "
         f"valid {day(certificate.not_before)} to {day(certificate.not_after)}",
@@ -102,23 +129,51 @@ def credential(facts: Facts) -> Evidence | None:
         "opaque-token": "token that says nothing about itself",
         "basic": "user name and password (Basic)",
     }.get(found.kind, "credential of another scheme")
+    if found.kind == "opaque-token" and found.issuer:
+        kind = f"token of {found.issuer} that says nothing else about itself"
     parts = [kind]
     if found.subject:
         parts[0] += f" of {found.subject}"
+    if found.username and found.username != found.subject:
+        parts[0] += f" ({found.username})"
+    if found.groups:
+        more = f" and {len(found.groups) - _MOST_GROUPS} more" if len(found.groups) > _MOST_GROUPS else ""
+        parts.append(f"in {_plural(len(found.groups), 'group')} {', '.join(found.groups[:_MOST_GROUPS])}{more}")
+    if found.pod:
+        parts.append(f"made for pod {found.pod}")
     if found.audiences and found.audiences != (found.issuer,):
         parts.append(f"for {', '.join(found.audiences)}")
-    if found.issuer:
+    if found.issuer and found.kind != "opaque-token":
         parts.append(f"issued by {found.issuer}")
     if found.expires is not None:
         parts.append(f"expires {moment(found.expires)}")
+    elif found.kind == "service-account-token":
+        parts.append("without an end")
     return Evidence(", ".join(parts), "request header Authorization")
 
 
+def impersonation(facts: Facts) -> tuple[Evidence, ...]:
+    """Whom the request wants to act as, if anybody."""
+    found = facts.impersonation
+    if found is None:
+        return ()
+    said = [f"acts as {found.user or 'nobody in particular'}"]
+    if found.uid:
+        said.append(f"UID {found.uid}")
+    if found.groups:
+        said.append(f"{_plural(len(found.groups), 'group')} {', '.join(found.groups[:_MOST_GROUPS])}")
+    return (Evidence(", ".join(said), f"request header Impersonate-{'User' if found.user else 'Group'}"),)
+
+
 def identity(facts: Facts) -> tuple[Evidence, ...]:
-    """Every credential that the request carried, a certificate first."""
+    """Every credential that the request carried, a certificate first, and whom it wants to act as."""
     certificate, token = facts.client_certificate, credential(facts)
     found = [client_certificate(certificate)] if certificate is not None else []
-    return (*found, token) if token else tuple(found)
+    return (*found, *([token] if token else []), *impersonation(facts))
+
+
+def _plural(number: int, noun: str) -> str:
+    return noun if number == 1 else f"{noun}s"
 
 
 def response_header(facts: Facts, name: str) -> tuple[Evidence, ...]:
@@ -135,13 +190,7 @@ def no_audit_id() -> Evidence:
 
 def server_time(facts: Facts) -> float | None:
     """The server's clock from its Date header, else the time the request started; Unix seconds, None when unknown."""
-    response = facts.exchange.response
-    if response is not None and (date := response.headers.get("Date")):
-        try:
-            return parsedate_to_datetime(date).timestamp()
-        except (ValueError, TypeError, OverflowError):
-            pass
-    return facts.exchange.timing.started or None
+    return clocks.server_date(facts.exchange) or facts.exchange.timing.started or None
 
 
 def day(seconds: float) -> str:

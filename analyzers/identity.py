@@ -19,6 +19,7 @@ def claimed(facts: Facts, now: float = 0.0) -> str:
     certificate, credential, impersonation = facts.client_certificate, facts.credential, facts.impersonation
     if certificate is not None:
         names = [f"CN={certificate.subject_cn}", *(f"O={name}" for name in certificate.organizations)]
+        names += [f"UID={certificate.uid}"] if certificate.uid else []
         parts.append(f"client certificate {', '.join(names)}, {until(certificate.not_after, now)}")
     if credential is not None:
         said = credential.phrase

@@ -20,4 +20,7 @@ def asked_of_authorizer(facts: Facts) -> Attributes | None:
         return None
     info, status = facts.request_info, facts.status
     name = info.name if info is not None and info.is_resource_request else ""
-    return Attributes.of_refusal(answer.said(facts), name or (status.name if status is not None else ""))
+    name = name or (status.name if status is not None else "")
+    if not name and not facts.exchange.request.known and (about := answer.subject(facts)) is not None:
+        name = about.name
+    return Attributes.of_refusal(answer.said(facts), name)

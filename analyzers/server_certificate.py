@@ -6,24 +6,35 @@ The same words about a webhook's certificate arrive inside an answer and are ano
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from analyzers import evidence
 from analyzers.finding import Evidence
+from analyzers.reaching import certificate_of, connection_failed
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_CERTIFICATE = re.compile(r"\bx509: |failed to verify certificate|certificate verify failed|certificate is not trusted")
+# Go; OpenSSL as Python, Node and curl say it; Java; .NET; Rust.
+_CERTIFICATE = re.compile(
+    r"\bx509: |failed to verify certificate|certificate[ _]verify[ _]failed|certificate is not trusted"
+    r"|SSL certificate problem|self[- _]signed[ _]certificate"
+    r"|unable to (?:verify the first|get local issuer) certificate"
+    r"|unable to verify the legitimacy of the server|unable_to_verify_leaf_signature|depth_zero_self_signed_cert"
+    r"|PKIX path|CertPathValidatorException|CertificateExpiredException|CertificateNotYetValidException"
+    r"|No subject alternative (?:DNS )?name|No name matching \S+ found|Hostname \S+ (?:\([^)]*\) )?not verified"
+    r"|no alternative certificate subject name matches|does not match target host name"
+    r"|does not match certificate's altnames|cert_altname_invalid|cert_has_expired"
+    r"|hostname '[^']*' doesn't match|certificate is not valid for '"
+    r"|invalid peer certificate|The remote certificate is invalid|certificate has expired",
+    re.IGNORECASE,
+)
 
 
 def certificate_refused(facts: Facts) -> str:
     """The words with which the client refused the server's certificate; "" when it did not."""
-    failure = facts.exchange.failure
-    if failure is None or failure.phase == "mitmkube" or not _CERTIFICATE.search(failure.message):
-        return ""
-    return failure.message
+    problem = connection_failed(facts)
+    return problem if _CERTIFICATE.search(problem) else ""
 
 
 def shown(facts: Facts) -> tuple[Evidence, ...]:
@@ -44,6 +55,4 @@ def shown(facts: Facts) -> tuple[Evidence, ...]:
 
 def openssl(facts: Facts, wanted: str) -> str:
     """A command that shows the certificate from here; ``wanted``: options of openssl x509."""
-    request = facts.exchange.request
-    target = shlex.quote(request.path if facts.exchange.tunnel else request.authority)
-    return f"openssl s_client -connect {target} </dev/null 2>/dev/null | openssl x509 -noout {wanted}"
+    return certificate_of(facts, wanted)

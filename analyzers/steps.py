@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from analyzers import redact
 from analyzers.command import CommandInfo, Story, Verdict, is_failure
-from analyzers.decode.untrusted import mapping, parse_json
+from analyzers.decode import document
+from analyzers.decode.untrusted import mapping
 from analyzers.exchange import Exchange
 from analyzers.facts import Facts
 from analyzers.finding import Step, StepState
@@ -79,7 +80,7 @@ class _Seen:
         self.finding = verdict.deciding
         self.now = self.exchange.timing.started
         self.query = query(self.exchange)
-        self.body = parse_json(self.response.body if self.response is not None else None)
+        self.body = document.decode(self.response.body if self.response is not None else None)
 
     def lines(self) -> dict[Step, Line]:
         lines = {

@@ -24,7 +24,7 @@ _WHYS = (
     (r"unauthorized|Unauthorized|\b401\b", "does not accept the API server's credentials"),
     (r"EOF|reset by peer|broken pipe|connection lost", "closed the connection"),
     (
-        r"invalid webhook response|expected response|unexpected response|decod|unmarshal",
+        r"invalid webhook response|expected (?:webhook )?response|unexpected response|decod|unmarshal",
         "answered with something invalid",
     ),
     (r"the server could not find the requested resource|\b404\b", "does not know the path that is configured for it"),

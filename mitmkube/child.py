@@ -35,6 +35,11 @@ class Ended:
     status: int
     signal: str = ""
 
+    @property
+    def exit_status(self) -> int | None:
+        """The command's own, None where a signal ended it."""
+        return None if self.signal else self.status
+
 
 class Signals:
     """Whose a signal is. Before the command runs it ends mitmkube, which tidies up; from then on it is the command's,

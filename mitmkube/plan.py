@@ -14,6 +14,7 @@ from analyzers.kubeconfig import (
     Selection,
     forward_proxy,
 )
+from analyzers.kubeconfig.credential_source import CredentialSource
 from analyzers.kubeconfig.load import read_file
 from analyzers.kubeconfig.syntax import stanzas, text_of
 from mitmkube.carry_back import PROXY_USER
@@ -24,6 +25,7 @@ from proxy_addons.upstream import Upstream, Upstreams
 
 OVERLAY = "kubeconfig"
 """The overlay's file name."""
+_CREDENTIAL_FLAGS = ("token", "client-certificate", "username")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +50,14 @@ class Plan:
     def kubeconfig(self) -> Kubeconfig:
         """The user's own files, merged."""
         return self.invocation.kubeconfig
+
+    @property
+    def credential(self) -> CredentialSource:
+        """Where the command takes its credential from: its command line, else the user of its context, else nowhere."""
+        kubectl, chosen = self.invocation.kubectl, self.selection
+        if kubectl is not None and not kubectl.plugin and any(map(kubectl.get, _CREDENTIAL_FLAGS)):
+            return CredentialSource(user=chosen.user_name, kinds=("flag",))
+        return CredentialSource.of(chosen.user) if chosen.user else CredentialSource(user=chosen.user_name)
 
     def write_overlay(self, path: Path, port: int, ca: bytes) -> None:
         """Write the overlay for a proxy at ``port`` to ``path`` and put it into the environment. Raises OSError."""

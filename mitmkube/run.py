@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import gc
 import os
 import secrets
 import shutil
@@ -16,7 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzers.command import CommandInfo, Story, display_argv
+from analyzers.command import CommandInfo, Story, Verdict, display_argv
 from analyzers.exchange import Exchange
 from analyzers.finding import Finding
 from analyzers.kubeconfig import KubeconfigError
@@ -24,6 +25,7 @@ from analyzers.output import har as har_output
 from analyzers.output import json as json_output
 from analyzers.output import text as text_output
 from mitmkube import authority, child, lean_import, output_files, stderr
+from mitmkube.ask import ask, told_apart
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
@@ -49,6 +51,7 @@ class RunOptions:
     report: Path | None = None
     har: Path | None = None
     json: Path | None = None
+    ask: bool = False
 
 
 def run(options: RunOptions, environ: Mapping[str, str]) -> int:
@@ -89,7 +92,10 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     exchanges: list[Exchange] = []
     har = _Har(options.har) if options.har and not output_files.is_stream(options.har) else None
 
+    asking = False
+
     def keep(exchange: Exchange, flow: http.HTTPFlow) -> None:
+        exchange = replace(exchange, asked=asking)
         exchanges.append(exchange)
         if har is not None:
             har.add(exchange, flow)
@@ -98,11 +104,22 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     master = ProxyMaster([*kube_addons(tunnels), recorder], folder)
     prepared.write_overlay(folder / OVERLAY, await master.start(), ca)
 
+    # What was imported stays to the end, and so does every exchange: looking at them again and again finds nothing.
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
     started = time.time()
     try:
         ended = await child.run(prepared.argv, prepared.environ, signals)
         await _settle(master)
         recorder.flush()
+        info = replace(_info(options, prepared, started), exit_status=ended.exit_status, signal=ended.signal)
+        if options.ask:
+            asking = True
+            unasked = await ask(prepared, Story.of(exchanges, info))
+            await _settle(master)
+            recorder.flush()
+            exchanges, others = told_apart(exchanges)
+            info = replace(info, notices=(*unasked, *others))
     except (child.CannotStart, SystemExit):
         if har is not None:
             har.discard()
@@ -110,23 +127,29 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     finally:
         notices = prepared.carry_back()
         await master.stop()
-    info = CommandInfo(
-        argv=display_argv(options.argv),
-        context=prepared.selection.context,
-        cluster=prepared.selection.cluster_name,
-        server=prepared.selection.cluster.server if prepared.selection.cluster else "",
-        user=prepared.selection.user_name,
-        namespace=prepared.selection.namespace,
-        kubeconfig=tuple(str(path) for path in prepared.kubeconfig.files),
-        exit_status=None if ended.signal else ended.status,
-        signal=ended.signal,
-        started=started,
-        ended=time.time(),
-        notices=(*prepared.notices, *notices, *_nothing_sent(prepared, exchanges)),
-    )
+    own = (*prepared.notices, *notices, *_nothing_sent(prepared, exchanges))
+    info = replace(info, notices=(*own, *info.notices))
     story = Story.of(exchanges, info)
     _hand_over(options, story, har)
+    gc.freeze()  # or Python looks at all of it once more before it ends: 0.1 s
     return ended.status
+
+
+def _info(options: RunOptions, prepared: Plan, started: float) -> CommandInfo:
+    """What is known of a command that has just ended, except how."""
+    chosen = prepared.selection
+    return CommandInfo(
+        argv=display_argv(options.argv),
+        context=chosen.context,
+        cluster=chosen.cluster_name,
+        server=chosen.cluster.server if chosen.cluster else "",
+        user=chosen.user_name,
+        credential=prepared.credential,
+        namespace=chosen.namespace,
+        kubeconfig=tuple(str(path) for path in prepared.kubeconfig.files),
+        started=started,
+        ended=time.time(),
+    )
 
 
 class _Har:
@@ -140,16 +163,22 @@ class _Har:
             self._file = HarFile(path, version("mitmkube"))
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        self._written: dict[int, tuple[tuple[Finding, ...], range]] = {}
         self.add = Analysis(self._write)
 
     def _write(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
         with contextlib.suppress(OSError):  # finish() will say so
-            self._file.write(har_output.entry_text(exchange, findings))
+            self._written[exchange.id] = findings, self._file.write(har_output.entry_text(exchange, findings))
 
-    def finish(self, document: str) -> None:
+    def finish(self, story: Story) -> None:
         """Raises OSError."""
         self.add.finish()
-        self._file.finish(document)
+        self._file.finish(har_output.document(story, version("mitmkube"), self._unchanged))
+
+    def _unchanged(self, verdict: Verdict) -> str | None:
+        """The entry as it was written, unless the story says more of it: most need not be made again."""
+        findings, where = self._written.get(verdict.exchange.id, ((), range(0)))
+        return self._file.read(where) if where and findings == verdict.findings and not verdict.notes else None
 
     def discard(self) -> None:
         self.add.finish()
@@ -191,11 +220,10 @@ def _hand_over(options: RunOptions, story: Story, har: _Har | None) -> None:
         output_files.write(options.json, json_output.render(story))
     if options.har is None:
         return
-    document = har_output.document(story, version("mitmkube"))
     if har is None:
-        output_files.write(options.har, document)
+        output_files.write(options.har, har_output.document(story, version("mitmkube")))
         return
     try:
-        har.finish(document)
+        har.finish(story)
     except OSError as error:
         raise UserError(f"{options.har} could not be written: {error.strerror or error}") from error

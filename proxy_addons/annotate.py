@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
@@ -15,13 +16,15 @@ from analyzers import redact
 from analyzers.exchange import Exchange, Request, Response
 from analyzers.facts import Facts
 from analyzers.finding import Finding
-from analyzers.output import comment
+from analyzers.output import comment, har
 from analyzers.output.view import above_body
 
 VIEW = "mitmkube.view"
 """Key of ``flow.metadata``: the text above a body, [request side, response side]."""
+TOLD = "mitmkube.told"
+"""Key of ``flow.metadata``: what the HAR has under ``_mitmkube``, so that a saved flow can be judged again."""
 
-_LEFT_OUT = b"(mitmkube leaves this body out: it may hold secrets, or is too long to be sure)\n"
+LEFT_OUT = b"(mitmkube leaves this body out: it may hold secrets, or is too long to be sure)\n"
 
 
 class Annotate:
@@ -32,11 +35,13 @@ class Annotate:
 
     def __call__(self, exchange: Exchange, findings: tuple[Finding, ...], flow: http.HTTPFlow) -> None:
         shown = redact.exchange(exchange)
-        info = Facts.of(exchange).request_info
+        facts = Facts.of(exchange)
+        info = facts.request_info
         note = _Note(
             comment=comment.comment(exchange, info, findings),
             mark=comment.mark(findings[0].category) if findings else "",
             view=above_body(shown, findings),
+            told=har.told(shown, facts, findings),
         )
         self._loop.call_soon_threadsafe(_write, flow, shown, note)
 
@@ -46,11 +51,13 @@ class _Note:
     comment: str
     mark: str
     view: str
+    told: dict[str, Any]
 
 
 def _write(flow: http.HTTPFlow, shown: Exchange, note: _Note) -> None:
     flow.comment, flow.marked = note.comment, note.mark
     flow.metadata[VIEW] = note.view
+    flow.metadata[TOLD] = note.told
     if shown.tunnel:
         if view := ctx.master.addons.get("view"):
             view.add([flow])  # a CONNECT is not shown by itself, but one that failed is what the user looks for
@@ -67,5 +74,5 @@ def _show(message: http.Message, shown: Request | Response) -> None:
     if shown.body is not None:
         message.content = shown.body
     else:
-        message.content = _LEFT_OUT if shown.body_bytes else b""
+        message.content = LEFT_OUT if shown.body_bytes else b""
     message.headers.fields = fields

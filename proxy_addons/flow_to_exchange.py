@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
+from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from mitmproxy import certs, http
@@ -128,7 +129,21 @@ def _between(earlier: float | None, later: float | None) -> float | None:
     return max(0.0, later - earlier) if earlier is not None and later is not None else None
 
 
+_established: WeakKeyDictionary[Server, Connection] = WeakKeyDictionary()
+
+
 def _connection(flow: http.HTTPFlow, upstream: Upstream | None) -> Connection:
+    """Made once for a connection that has answered: nothing of it changes from then on."""
+    server: Server = flow.server_conn
+    if (known := _established.get(server)) is not None:
+        return known
+    found = _described(flow, upstream)
+    if flow.response is not None and FAILURE not in flow.metadata:
+        _established[server] = found
+    return found
+
+
+def _described(flow: http.HTTPFlow, upstream: Upstream | None) -> Connection:
     server: Server = flow.server_conn
     has_tls = upstream is not None and upstream.scheme == "https"
     return Connection(

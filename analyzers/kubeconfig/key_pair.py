@@ -11,7 +11,7 @@ from pathlib import Path
 
 from analyzers.kubeconfig.syntax import KubeconfigError
 
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", re.DOTALL)
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----([^-]*+)-----END CERTIFICATE-----")
 
 
 def certificates_in(pem: bytes) -> tuple[bytes, ...]:

@@ -45,7 +45,7 @@ def parse(text: bytes, file: Path) -> Stanza:
     try:
         decoded = text.decode("utf-8-sig")
         data = json.loads(decoded) if decoded.lstrip().startswith("{") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None  # a flow mapping of YAML may begin with a brace too
     if data is None:
         try:

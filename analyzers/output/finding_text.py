@@ -63,5 +63,5 @@ def _fixes(fixes: Sequence[Fix], width: int) -> list[Line]:
         if fix.by not in ("", "you"):
             text = f"{fix.by}: {text}"
         lines += hanging(label, text, width=width, indent=_LABEL + 2)
-        lines += [line(" " * (_LABEL + 2), (harmless(command), "bold")) for command in fix.commands]
+        lines += [line(" " * (_LABEL + 2), (harmless(redact.text(command)), "bold")) for command in fix.commands]
     return lines

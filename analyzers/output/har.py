@@ -12,29 +12,34 @@ is a whole document at every moment, so a writer that keeps TAIL at the end of t
 from __future__ import annotations
 
 import base64
+import dataclasses
+import ipaddress
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from analyzers import redact
-from analyzers.command import Story, is_failure
+from analyzers.command import Story, Verdict, is_failure
 from analyzers.exchange import Connection, Exchange, Headers, Response, Timing
 from analyzers.facts import Facts
 from analyzers.output.comment import comment
-from analyzers.output.json import credential_object, finding_object, request_info_object, timestamp
+from analyzers.output.json import command_object, credential_object, finding_object, request_info_object, timestamp
 
 if TYPE_CHECKING:
     from analyzers.finding import Finding
 
 SEPARATOR = ",\n"
 TAIL = "\n]}}\n"
+_PARTS = tuple(field.name for field in dataclasses.fields(Timing))
 
 
-def head(version: str = "") -> str:
-    """The text before the first entry; ``version`` is mitmkube's."""
+def head(version: str = "", story: Story | None = None) -> str:
+    """The text before the first entry; ``version`` is mitmkube's. With ``story``, what is known of its command."""
     creator = json.dumps({"name": "mitmkube", "version": version}, ensure_ascii=False)
-    return f'{{"log": {{"version": "1.2", "creator": {creator}, "pages": [], "entries": [\n'
+    command = json.dumps({"command": command_object(story.info)}, ensure_ascii=False) if story is not None else ""
+    told = f'"_mitmkube": {command}, ' if command else ""
+    return f'{{"log": {{"version": "1.2", "creator": {creator}, {told}"pages": [], "entries": [\n'
 
 
 def entry_text(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> str:
@@ -42,10 +47,16 @@ def entry_text(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequ
     return json.dumps(entry(exchange, findings, notes), ensure_ascii=False)
 
 
-def document(story: Story, version: str = "") -> str:
-    """A whole archive, findings and notes as the story tells them apart."""
-    entries = [entry_text(verdict.exchange, verdict.findings, verdict.notes) for verdict in story.verdicts]
-    return head(version) + SEPARATOR.join(entries) + TAIL
+def document(story: Story, version: str = "", written: Callable[[Verdict], str | None] = lambda _: None) -> str:
+    """A whole archive, findings and notes as the story tells them apart.
+
+    ``written`` gives the text of an entry that was made before and says the same, or None.
+    """
+    entries = [
+        written(verdict) or entry_text(verdict.exchange, verdict.findings, verdict.notes) for verdict in story.verdicts
+    ]
+    entries += [entry_text(verdict.exchange) for verdict in story.asked]
+    return head(version, story) + SEPARATOR.join(entries) + TAIL
 
 
 def entry(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -62,7 +73,7 @@ def entry(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[
         "cache": {},
         "timings": timings,
         "comment": comment(exchange, facts.request_info, findings, notes),
-        "_mitmkube": _mitmkube(shown, facts, findings, notes),
+        "_mitmkube": told(shown, facts, findings, notes),
     }
     connection = exchange.connection
     if connection is not None and connection.id:
@@ -172,13 +183,15 @@ def _why_not_all(shown: bytes | None, original: bytes | None, complete: bool) ->
     return "" if complete else "the beginning only"
 
 
-def _mitmkube(exchange: Exchange, facts: Facts, findings: Sequence[Finding], notes: Sequence[str]) -> dict[str, Any]:
-    """What HAR has no field for; enough to judge the exchange again from the file."""
+def told(exchange: Exchange, facts: Facts, findings: Sequence[Finding], notes: Sequence[str] = ()) -> dict[str, Any]:
+    """What HAR has no field for; enough to judge the exchange again from the file. ``exchange`` is redacted."""
     found: dict[str, Any] = {
         "findings": [finding_object(finding) for finding in findings],
         "notes": list(notes),
         "id": exchange.id,
         "cluster": exchange.cluster,
+        "pathPrefix": exchange.path_prefix,
+        "timing": _timing(exchange.timing),
         "requestInfo": request_info_object(facts.request_info),
         "credential": credential_object(facts.credential),
     }
@@ -186,13 +199,27 @@ def _mitmkube(exchange: Exchange, facts: Facts, findings: Sequence[Finding], not
         found["failure"] = {"phase": exchange.failure.phase, "message": exchange.failure.message}
     if exchange.live:
         found["live"] = True
+    if exchange.asked:
+        found["asked"] = True
     response = exchange.response
+    if not exchange.request.body_complete:
+        found["request"] = {"complete": False}
+    if response is not None and not response.body_complete:
+        found["response"] = {"complete": False}
     if response is not None and response.error_event is not None:
         found["errorEvent"] = response.error_event.decode("utf-8", "replace")
     if exchange.connection is not None:
-        # Certificates are public and long: kept where a failure may turn on them.
-        found["connection"] = _connection(exchange.connection, with_certificates=is_failure(exchange) or bool(findings))
+        # Certificates are public and long: once a connection, and where a failure may turn on them.
+        first = exchange.timing.connect is not None or exchange.timing.tls is not None
+        found["connection"] = _connection(
+            exchange.connection, with_certificates=first or is_failure(exchange) or bool(findings)
+        )
     return found
+
+
+def _timing(timing: Timing) -> dict[str, float]:
+    """Seconds, as exact as they were measured: HAR rounds, and does not tell 0 from what was not seen."""
+    return {name: value for name in _PARTS if (value := getattr(timing, name)) is not None}
 
 
 def _connection(connection: Connection, *, with_certificates: bool) -> dict[str, Any]:
@@ -229,5 +256,10 @@ def _query(url: str) -> Iterable[tuple[str, str]]:
 
 
 def _address(peer: str) -> str:
-    """The IP address of ``10.0.0.1:6443`` or ``[::1]:6443``."""
-    return peer.rpartition(":")[0].strip("[]")
+    """The IP address in ``10.0.0.1``, ``10.0.0.1:6443``, ``::1`` or ``[::1]:6443``; "" where there is none."""
+    for candidate in (peer, peer.rpartition(":")[0].strip("[]")):
+        try:
+            return str(ipaddress.ip_address(candidate))
+        except ValueError:
+            continue
+    return ""

@@ -9,15 +9,17 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
-from analyzers import redact
+from analyzers import admission_diff, redact
 from analyzers.command import CommandInfo, Story, Verdict
 from analyzers.identity import claimed, known_as
 from analyzers.steps import StepLine, steps_of
 
 if TYPE_CHECKING:
+    from analyzers.admission_diff import AdmissionDiff
     from analyzers.decode.credential import Credential
     from analyzers.decode.request_info import RequestInfo
     from analyzers.finding import Finding
+    from analyzers.kubeconfig.credential_source import CredentialSource
 
 SCHEMA = "mitmkube/v1"
 
@@ -33,7 +35,7 @@ def document(story: Story) -> dict[str, Any]:
     ordered = ([story.cause] if story.cause is not None else []) + list(story.others)
     return {
         "schema": SCHEMA,
-        "command": _command(story.info),
+        "command": command_object(story.info) | {"notices": [redact.text(notice) for notice in story.notices]},
         "requests": [request_object(verdict) for verdict in story.verdicts],
         "findings": [
             finding_object(finding) | {"request": verdict.exchange.id}
@@ -44,11 +46,15 @@ def document(story: Story) -> dict[str, Any]:
         if story.cause is None
         else {"request": story.cause.exchange.id, "rule": None if deciding is None else deciding.rule},
         "notes": [
-            {"request": verdict.exchange.id, "text": note, "rules": [finding.rule for finding in verdict.noted]}
-            for verdict in story.verdicts
-            for note in verdict.notes
+            *(
+                {"request": verdict.exchange.id, "text": note, "rules": [finding.rule for finding in verdict.noted]}
+                for verdict in story.verdicts
+                for note in verdict.notes
+            ),
+            *({"request": None, "text": redact.text(note), "rules": []} for note in story.notes),
         ],
         "steps": [step_object(line) for line in steps_of(story)],
+        "asked": [request_object(verdict) for verdict in story.asked],
     }
 
 
@@ -61,7 +67,10 @@ def finding_object(finding: Finding) -> dict[str, Any]:
         "step": finding.step.value,
         "summary": redact.text(finding.summary),
         "evidence": [{"text": redact.text(evidence.text), "where": evidence.where} for evidence in finding.evidence],
-        "fix": [{"text": fix.text, "by": fix.by, "commands": list(fix.commands)} for fix in finding.fix],
+        "fix": [
+            {"text": fix.text, "by": fix.by, "commands": [redact.text(command) for command in fix.commands]}
+            for fix in finding.fix
+        ],
     }
 
 
@@ -97,9 +106,23 @@ def request_object(verdict: Verdict) -> dict[str, Any]:
         "audit_id": facts.audit_id or None,
         "retry_after_seconds": facts.retry_after,
         "warnings": [redact.text(warning) for warning in facts.warnings],
+        "admission": admission_object(admission_diff.of(exchange, facts)),
         "rules": [finding.rule for finding in verdict.findings],
         "raised": verdict.raised,
         "cured_by": verdict.cured_by or None,
+    }
+
+
+def admission_object(found: AdmissionDiff | None) -> dict[str, Any] | None:
+    """What the API server made of the object that it was sent; null where there are no two objects to compare."""
+    if found is None:
+        return None
+    return {
+        "summary": found.summary,
+        "changes": [
+            {"path": change.path, "change": change.change, "sent": change.sent, "stored": change.stored}
+            for change in found.changes
+        ],
     }
 
 
@@ -136,6 +159,7 @@ def credential_object(credential: Credential | None) -> dict[str, Any] | None:
         "expires": credential.expires,
         "namespace": credential.namespace,
         "pod": credential.pod,
+        "node": credential.node,
         "ignored": credential.ignored,
     }
 
@@ -151,13 +175,31 @@ def timestamp(seconds: float) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _command(info: CommandInfo) -> dict[str, Any]:
+def _credential_source(source: CredentialSource | None) -> dict[str, Any] | None:
+    """Where the command took its credential from; no value of it."""
+    if source is None:
+        return None
+    return {
+        "user": source.user or None,
+        "file": source.file or None,
+        "kinds": list(source.kinds),
+        "paths": list(source.paths),
+        "plugin": list(source.plugin),
+        "options": dict(source.options),
+        "auth_provider": source.auth_provider or None,
+        "empty": list(source.empty),
+    }
+
+
+def command_object(info: CommandInfo) -> dict[str, Any]:
+    """What is known of a command, also for the HAR; ``readers.command_info`` reads it again."""
     return {
         "argv": list(info.argv),
         "context": info.context or None,
         "cluster": info.cluster or None,
         "server": redact.url(info.server) or None,
         "user": info.user or None,
+        "credential": _credential_source(info.credential),
         "namespace": info.namespace or None,
         "kubeconfig": list(info.kubeconfig),
         "exit_status": info.exit_status,

@@ -59,6 +59,28 @@ def render() -> str:
     return "\n".join(sections)
 
 
+def catalogue_text() -> str:
+    """Every rule in a line, by category, for a terminal."""
+    lines: list[str] = []
+    width = max(len(rule.id) for rule in rules()) + 2
+    for category, about in _CATEGORIES.items():
+        lines.append(f"{category}: {about}")
+        members = sorted((rule for rule in rules() if rule.category is category), key=lambda rule: rule.id)
+        lines += [f"  {rule.id:{width}}{page(rule.id).title}" for rule in members]
+        lines.append("")
+    return "\n".join((*lines, "mitmkube rule ID shows the page of one.\n"))
+
+
+def page_text(rule_id: str) -> str:
+    """The page of one rule for a terminal. Raises KeyError for an id that is none."""
+    rule = next(rule for rule in rules() if rule.id == rule_id)
+    shown = page(rule_id)
+    lines = [rule.id, shown.title, f"Category {rule.category}, {rule.step.label}."]
+    for title, text in shown.parts:
+        lines += ["", title, textwrap.indent(text, "    ")]
+    return "\n".join(lines) + "\n"
+
+
 def _section(rule: Rule) -> str:
     shown = page(rule.id)
     lines = [f"### {rule.id}\n", f"{shown.title} Category {rule.category}, {rule.step.label}.\n"]

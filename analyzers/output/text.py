@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from analyzers import redact
+from analyzers import redact, story_notes
 from analyzers.command import Row, Story, Verdict
 from analyzers.finding import StepState
 from analyzers.identity import who_asked
@@ -54,7 +54,9 @@ def render(
     lines += _command(story, width)
     lines += _table(story, width)
     lines += _noted(story, width)
-    for notice in story.info.notices:
+    lines += _asked(story, width)
+    said_above = story_notes.missing_types(story)
+    for notice in (*(note for note in story.notes if note not in said_above), *story.notices):
         lines += hanging("  note", redact.text(notice), width=width, indent=_INDENT)
     lines += _footer(story, steps, width)
     return coloured(lines, colour=color) if marked else plain(lines)
@@ -102,9 +104,9 @@ def _no_failure(story: Story, marks: bool, width: int) -> list[Line]:
             return [line(("– " if marks else "", "dim"), part) for part in wrapped(said, width - 2)]
         return [_failed_head(marks, "before any request"), *_sentence(said, width)]
     if info.exit_status not in (None, 0):
-        said = (
-            f"{name} exited {info.exit_status}, but no request failed: the reason is in what {_program(story)} printed."
-        )
+        missing = story_notes.missing_types(story)
+        why = "; ".join(missing) if missing else f"the reason is in what {_program(story)} printed."
+        said = f"{name} exited {info.exit_status}, but no request failed: {why}"
         return [_failed_head(marks, "and not at a request"), *_sentence(said, width)]
     head: Span = ("✓ " if marks else "ok: ", "bold green")
     answer = _outcome_in_words(story, main)
@@ -341,6 +343,17 @@ def _noted(story: Story, width: int) -> list[Line]:
         lines += hanging(
             "  noted" if not lines else "", f"{_numbers(verdicts)}{times}: {said}", width=width, indent=_INDENT
         )
+    return lines
+
+
+def _asked(story: Story, width: int) -> list[Line]:
+    """What mitmkube asked by itself: a reader must not take it for the command's."""
+    lines: list[Line] = []
+    for verdict in story.asked:
+        request = verdict.exchange.request
+        asked = f"{verdict.exchange.id}: {request.method} {redact.path(request.path)} → {_status(verdict)}"
+        said = asked if lines else f"{asked}, by mitmkube, after the command and as the same user"
+        lines += hanging("" if lines else "  asked", said, width=width, indent=_INDENT)
     return lines
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from analyzers import admission_diff
 from analyzers.exchange import Exchange
 from analyzers.facts import Facts
 from analyzers.finding import Finding
@@ -23,9 +24,15 @@ def above_body(exchange: Exchange, findings: Sequence[Finding] = ()) -> str:
         ("audit id", facts.audit_id),
         ("cluster", exchange.cluster),
         *(("warning", warning) for warning in facts.warnings),
+        ("admission", _admission(exchange, facts)),
     ]
     blocks.append("\n".join(f"{name}: {value}" for name, value in fields if value))
     return "\n\n".join(blocks)
+
+
+def _admission(exchange: Exchange, facts: Facts) -> str:
+    found = admission_diff.of(exchange, facts)
+    return found.summary if found is not None else ""
 
 
 def _request_info(facts: Facts) -> list[tuple[str, str]]:

@@ -446,7 +446,7 @@ STATUSES = [
     ),
     ("request-not-found", "GET", "/api/v1/namespaces/prod/pods/w", 404, "NotFound", 'pods "w" not found'),
     (
-        "request-refused",
+        "request-container",
         "GET",
         "/api/v1/namespaces/prod/pods/w/log",
         400,
@@ -454,7 +454,7 @@ STATUSES = [
         "a container name must be specified for pod w, choose one of: [a b]",
     ),
     (
-        "request-refused",
+        "request-container",
         "GET",
         "/api/v1/namespaces/prod/pods/w/log",
         400,
@@ -656,7 +656,7 @@ TEXTS = [
         "404 page not found\n",
     ),
     (
-        "health-server-error",
+        "health-authorizer",
         "GET",
         "/api/v1/namespaces/prod/pods",
         500,

@@ -23,6 +23,10 @@ SECRET_VALUE = "aHVudGVyMi1odW50ZXIy"
 """What the Secret ``db`` holds, as it goes over the wire: the base64 of ``SECRET_PLAIN``."""
 SECRET_PLAIN = "hunter2-hunter2"
 
+_STALE = (
+    'Operation cannot be fulfilled on pods "web": the object has been modified; '
+    "please apply your changes to the latest version and try again"
+)
 _RESOURCES = [
     {"name": "pods", "singularName": "pod", "namespaced": True, "kind": "Pod", "verbs": ["get", "list", "watch"]},
     {"name": "pods/exec", "singularName": "", "namespaced": True, "kind": "PodExecOptions", "verbs": ["create", "get"]},
@@ -34,8 +38,8 @@ _RESOURCES = [
 class ApiServer:
     """``requests`` fills with ``METHOD target`` of every request, ``authorization`` with what came in that header.
 
-    Namespace ``default`` has the pod ``web`` and the Secret ``db``. In ``prod`` everything is refused, as RBAC would. A
-    watch stays open until ``over`` is set or the client goes.
+    Namespace ``default`` has the Secret ``db`` and the pod ``web``, which changes before anybody can replace it. In
+    ``prod`` everything is refused, as RBAC would. A watch stays open until ``over`` is set or the client goes.
     """
 
     port: int
@@ -172,6 +176,8 @@ def _answer(method: str, path: str) -> tuple[int, dict[str, Any]]:
             return 200, {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": [_pod()]}
         case ["api", "v1", "namespaces", "default", "pods", "web"] if method == "GET":
             return 200, _pod()
+        case ["api", "v1", "namespaces", "default", "pods", "web"] if method == "PUT":
+            return 409, _status(409, "Conflict", _STALE, {"name": "web", "kind": "pods"})
         case ["api", "v1", "namespaces", "default", "secrets", "db"]:
             metadata = {"name": "db", "namespace": "default"}
             data = {"password": SECRET_VALUE}

@@ -38,7 +38,7 @@ def run_har(place: Place, *command: str) -> list[dict[str, Any]]:
 
 def documented(heading: str) -> set[str]:
     """The field names of a table in docs/json.md."""
-    section = DOCUMENTATION.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    section = re.split(r"\n##? ", DOCUMENTATION.read_text().split(f"\n## {heading}\n")[1])[0]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 

@@ -57,7 +57,7 @@ def test_document_is_valid_for_every_recording(name: str, story: Told) -> None:
     log = json.loads(har.document(story(name), "1.0"))["log"]
     assert log["version"] == "1.2"
     assert log["creator"] == {"name": "mitmkube", "version": "1.0"}
-    assert len(log["entries"]) == len(story(name).verdicts)
+    assert len(log["entries"]) == len(story(name).verdicts) + len(story(name).asked)
     for entry in log["entries"]:
         check(entry)
 
@@ -137,6 +137,15 @@ def test_headers_that_are_no_secret_are_kept(exchanges: Recorded) -> None:
 
 def test_query_is_listed_by_name(exchanges: Recorded) -> None:
     assert har.entry(exchanges("get_pods")[-1])["request"]["queryString"] == [{"name": "limit", "value": "500"}]
+
+
+def test_entry_that_was_written_before_is_not_made_again(story: Told) -> None:
+    told = story("get_pods_forbidden")
+    first, *others = told.verdicts
+    document = har.document(told, "1.0", lambda verdict: '{"before": 1}' if verdict is first else None)
+    entries = json.loads(document)["log"]["entries"]
+    assert entries[0] == {"before": 1}
+    assert [entry["_mitmkube"]["id"] for entry in entries[1:]] == [verdict.exchange.id for verdict in others]
 
 
 def test_secret_reaches_no_part_of_the_document(story: Told) -> None:

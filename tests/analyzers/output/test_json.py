@@ -21,7 +21,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "json.md"
 
 def documented(section: str) -> set[str]:
     """The field names in the first column of a section's table."""
-    text = DOCS.read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    text = re.split(r"\n##? ", DOCS.read_text().partition(f"\n## {section}\n")[2])[0]
     rows = re.findall(r"^\| (`[^|]+`) \|", text, re.MULTILINE)
     return {name for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
 

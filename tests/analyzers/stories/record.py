@@ -17,8 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -161,7 +161,16 @@ class Studio:
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
         return done.stdout
 
-    def record(self, name: str, identity: str, *args: str, stdin: str = "", env: dict[str, str] | None = None) -> None:
+    def record(
+        self,
+        name: str,
+        identity: str,
+        *args: str,
+        stdin: str = "",
+        env: dict[str, str] | None = None,
+        asked: Sequence[str] = (),
+    ) -> None:
+        """``asked`` are paths to GET afterwards, as ``run --ask`` would."""
         recorder = Recorder(self.state, identity)
         with tempfile.TemporaryDirectory() as cache:
             command = [self.kubectl, "--server", recorder.url, "--cache-dir", cache, *args]
@@ -169,6 +178,10 @@ class Studio:
                 command, input=stdin, capture_output=True, text=True, timeout=120, check=False,
                 env={"HOME": cache, "PATH": "/usr/bin:/bin", "KUBECONFIG": "/dev/null", **(env or {})},
             )  # fmt: skip
+        own = len(recorder.exchanges)
+        for path in asked:
+            ask(recorder.url, "GET", path)
+        recorder.exchanges[own:] = [replace(one, asked=True) for one in recorder.exchanges[own:]]
         recorder.close()
         self._write(name, identity, ["kubectl", *args], done.returncode, recorder)
         print(f"{name}: exit {done.returncode}, {len(recorder.exchanges)} requests; {done.stderr.strip()[:150]}")
@@ -270,6 +283,68 @@ def stories(studio: Studio) -> dict[str, Callable[[], None]]:
     def future_version(url: str) -> None:
         ask(url, "GET", "/api/v1/namespaces?resourceVersion=99999999&resourceVersionMatch=NotOlderThan")
 
+    settings = f"/api/v1/namespaces/{NS}/configmaps/settings"
+    web = f"/apis/apps/v1/namespaces/{NS}/deployments/web"
+
+    def fresh_deployment() -> None:
+        s.admin("delete", "deployment", "web", "-n", NS, "--ignore-not-found")
+        s.admin("create", "deployment", "web", "-n", NS, "--image=registry.example/web:1", "--replicas=0")
+        time.sleep(2)  # until the controller has written its status
+
+    def conflict_asked() -> None:
+        s.admin("apply", "-f", "-", stdin=text(MAP))
+        got = json.loads(s.admin("get", "configmap", "settings", "-n", NS, "-o", "json"))
+        s.admin("annotate", "configmap", "settings", "-n", NS, f"touched={time.time()}", "--overwrite")
+        s.record("replace_conflict_asked", "admin", "replace", "-f", "-", stdin=text(got), asked=[settings])
+
+    def overtaken(url: str) -> None:
+        _, body = ask(url, "GET", web)
+        s.admin("scale", "deployment", "web", "-n", NS, "--replicas=1")
+        time.sleep(1.5)
+        changed = json.loads(body)
+        changed["spec"]["paused"] = True
+        ask(url, "PUT", web, changed)
+        ask(url, "GET", web)
+
+    def own_write(url: str) -> None:
+        _, body = ask(url, "GET", web)
+        first = json.loads(body)
+        ask(url, "PUT", web, {**first, "spec": {**first["spec"], "minReadySeconds": 3}})
+        ask(url, "PUT", web, {**first, "spec": {**first["spec"], "paused": True}})
+
+    def owned_by_autoscaler() -> None:
+        fresh_deployment()
+        applied = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": NS}}
+        spec = {
+            "replicas": 3,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [
+                {"name": "web", "image": "registry.example/web:2"}
+            ]}},
+        }  # fmt: skip
+        s.admin("scale", "deployment", "web", "-n", NS, "--replicas=1")
+        document = text({**applied, "spec": spec})
+        s.record("apply_conflict_asked", "admin", "apply", "--server-side", "-f", "-", stdin=document, asked=[web])
+
+    def made_again(url: str) -> None:
+        _, body = ask(url, "GET", settings)
+        s.admin("delete", "configmap", "settings", "-n", NS)
+        s.admin("create", "-f", "-", stdin=text(MAP))
+        preconditions = {"uid": json.loads(body)["metadata"]["uid"]}
+        ask(url, "DELETE", settings, {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": preconditions})
+        ask(url, "GET", settings)
+
+    def on_deployment(name: str, requests: Callable[[str], None]) -> None:
+        fresh_deployment()
+        s.record_raw(name, "admin", 1, "operator", requests)
+
+    def on_config_map() -> None:
+        s.admin("apply", "-f", "-", stdin=text(MAP))
+        s.record_raw("delete_made_again", "admin", 1, "operator", made_again)
+
+    def expired_for_good(url: str) -> None:
+        ask(url, "GET", f"/api/v1/namespaces/{NS}/events?watch=1&resourceVersion=1&timeoutSeconds=1")
+
     bad = {**POD, "metadata": {"name": "Bad_Name", "namespace": NS}}
     held = {**MAP, "metadata": {"name": "held", "namespace": NS, "finalizers": ["example.com/keep"]}}
 
@@ -286,6 +361,17 @@ def stories(studio: Studio) -> dict[str, Callable[[], None]]:
         "apply_creates": created,
         "apply_server_side_conflict": server_side_conflict,
         "replace_conflict": conflict,
+        "replace_conflict_asked": conflict_asked,
+        "update_overtaken": lambda: on_deployment("update_overtaken", overtaken),
+        "update_own_write": lambda: on_deployment("update_own_write", own_write),
+        "apply_conflict_asked": owned_by_autoscaler,
+        "delete_made_again": on_config_map,
+        "create_exists_asked": lambda: s.record(
+            "create_exists_asked", "admin", "create", "configmap", "settings", "-n", NS, asked=[settings]
+        ),
+        "watch_expired_for_good": lambda: s.record_raw(
+            "watch_expired_for_good", "admin", 1, "informer", expired_for_good
+        ),
         "exec_forbidden": lambda: s.record("exec_forbidden", "jane", "exec", "-n", NS, "web", "--", "date"),
         "get_pod_not_found": lambda: s.record("get_pod_not_found", "admin", "get", "pod", "nope", "-n", NS),
         "get_secret": lambda: s.record("get_secret", "admin", "get", "secret", "db", "-n", NS, "-o", "yaml"),
