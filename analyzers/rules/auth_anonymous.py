@@ -36,13 +36,17 @@ def check(facts: Facts) -> Finding | None:
     asked = Attributes.of_refusal(answer.said(facts)) if answer.code(facts) == 403 else None
     if asked is None or asked.user != ANONYMOUS or facts.impersonation is not None:
         return None
-    why = _why(facts)
+    return finding(facts, _why(facts))
+
+
+def finding(facts: Facts, why: Evidence) -> Finding:
+    """The refusal, and ``why`` nobody was logged in, which what is known of the command may say better."""
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The API server at {answer.server(facts)} saw nobody logged in: {why.text}.",
+        summary=f"T{answer.api_server(facts)[1:]} saw nobody logged in: {why.text}.",
         evidence=(*evidence.refused(facts), why, *evidence.identity(facts)),
         fix=(
             Fix(
@@ -51,6 +55,11 @@ def check(facts: Facts) -> Finding | None:
             ),
         ),
     )
+
+
+def ignored(facts: Facts) -> bool:
+    """Whether something was sent, and the server did not look at it."""
+    return facts.credential is not None or facts.client_certificate is not None
 
 
 def _why(facts: Facts) -> Evidence:
@@ -68,7 +77,8 @@ def _why(facts: Facts) -> Evidence:
     if facts.exchange.request.scheme == "http":
         return Evidence("over plain http no client sends its credentials", "request")
     if facts.exchange.connection is None:
-        return Evidence("no credential counted", "response body, message")
+        why = "no credential counted (none was sent, or an empty token, or a user name and password)"
+        return Evidence(why, "response body, message")
     return Evidence("no token and no client certificate was sent", "request headers, TLS handshake")
 
 

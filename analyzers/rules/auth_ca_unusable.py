@@ -39,7 +39,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The kubeconfig's certificate authority for {answer.server(facts)} cannot be read.",
+        summary=f"The kubeconfig's certificate authority for {answer.server(facts) or 'the cluster'} cannot be read.",
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("see whether it is a certificate:", commands=(f"{read} | base64 -d | openssl x509 -noout -subject",)),

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzers import evidence
+from analyzers import clocks, evidence, login
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 from analyzers.unauthorized import unauthorized
 
@@ -34,8 +34,9 @@ def check(facts: Facts) -> Finding | None:
     certificate, now = facts.client_certificate, evidence.server_time(facts)
     if not unauthorized(facts) or certificate is None or now is None:
         return None
-    if certificate.not_before <= now <= certificate.not_after:
+    if certificate.not_before <= now <= certificate.not_after or clocks.to_blame(facts):
         return None
+    again = login.again(login.Hints.of(facts))
     if now > certificate.not_after:
         when = f"expired on {evidence.moment(certificate.not_after)}"
     else:
@@ -52,6 +53,7 @@ def check(facts: Facts) -> Finding | None:
             Evidence(f"the server's clock says {evidence.moment(now)}", "response header Date"),
         ),
         fix=(
+            *((again,) if again else ()),
             Fix("get a new certificate from whoever issued this one, and put it into the kubeconfig"),
             Fix(
                 "on a kubeadm cluster, see and renew what has expired:",

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import answer, evidence, login
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 from analyzers.unauthorized import unauthorized
 
@@ -34,16 +34,18 @@ def check(facts: Facts) -> Finding | None:
         return None
     if now is not None and not certificate.not_before <= now <= certificate.not_after:
         return None
+    again = login.again(login.Hints.of(facts))
     issuer = certificate.issuer_cn or "a CA without a name"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The API server at {answer.server(facts)} does not accept the client certificate of "
+        summary=f"T{answer.api_server(facts)[1:]} does not accept the client certificate of "
         f"{certificate.subject_cn or 'the user'}, signed by {issuer}.",
         evidence=(evidence.answer(facts), evidence.client_certificate(certificate)),
         fix=(
+            *((again,) if again else ()),
             Fix(
                 "see whether context, cluster and user of the kubeconfig belong together:",
                 commands=("kubectl config view --minify",),

@@ -19,22 +19,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.reaching import connection_failed, server_first
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _ALERT = re.compile(
     r"remote error: tls: (?P<alert>(?:bad|unsupported|expired|revoked|unknown) certificate(?: authority)?"
-    r"|certificate required|access denied)"
+    r"|certificate required|access denied|error decrypting message)"
+    r"|alert[ _:]+(?:bad[ _]certificate|unsupported[ _]certificate|certificate[ _](?:revoked|expired|unknown)"
+    r"|unknown[ _]ca|access[ _]denied|(?P<required>certificate[ _]required))",
+    re.IGNORECASE,
 )
 
 
 def check(facts: Facts) -> Finding | None:
     """One of TLS's alerts about certificates, sent by the other side."""
-    failure = facts.exchange.failure
-    found = _ALERT.search(failure.message) if failure is not None and failure.phase != "mitmkube" else None
+    found = _ALERT.search(connection_failed(facts))
     if found is None:
         return None
     certificate = facts.client_certificate
@@ -43,7 +46,7 @@ def check(facts: Facts) -> Finding | None:
     else:
         what = (
             "asks for a client certificate"
-            if found["alert"] == "certificate required"
+            if found["alert"] == "certificate required" or found["required"]
             else "refuses the client certificate"
         )
     return Finding(
@@ -51,7 +54,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
-        summary=f"{answer.server(facts)} {what} during the TLS handshake.",
+        summary=f"{server_first(facts)} {what} during the TLS handshake.",
         evidence=(evidence.failure(facts), *evidence.identity(facts)),
         fix=(
             Fix(

@@ -16,23 +16,29 @@ References
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.reaching import server
 from analyzers.server_certificate import certificate_refused, openssl, shown
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 
+_EXPIRED = re.compile(r"expired|NotAfter: ", re.IGNORECASE)
+_NOT_YET = re.compile(r"not ?yet ?valid|NotBefore: ", re.IGNORECASE)
+
+
 def check(facts: Facts) -> Finding | None:
     """Go's and OpenSSL's words for a certificate outside its validity."""
     problem = certificate_refused(facts)
-    if "expired" not in problem and "not yet valid" not in problem:
+    if not _EXPIRED.search(problem) and not _NOT_YET.search(problem):
         return None
     certificate = facts.server_certificate
-    if "is before" in problem or ("expired" not in problem):
+    if "is before" in problem or not _EXPIRED.search(problem):
         what = "is not yet valid"
         if certificate is not None:
             what = f"is valid only from {evidence.moment(certificate.not_before)}"
@@ -46,7 +52,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The certificate of {answer.server(facts)} {what}.",
+        summary=f"The certificate of {server(facts)} {what}.",
         evidence=shown(facts),
         fix=(
             Fix(

@@ -22,8 +22,8 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from analyzers import answer
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.reaching import host, server
 from analyzers.server_certificate import certificate_refused, openssl, shown
 
 if TYPE_CHECKING:
@@ -34,8 +34,20 @@ _WRONG_NAME = re.compile(
     r"|cannot validate certificate for (?P<ip>\S+) because it doesn't contain any IP SANs"
     r"|certificate is not valid for any names, but wanted to match (?P<any>\S+)"
     r"|certificate is not valid for requested name|certificate name does not match input|hostname mismatch"
-    r"|legacy Common Name field"
+    r"|legacy Common Name field|does not match certificate's altnames|cert_altname_invalid|NotValidForName"
+    r"|(?:hostname|IP address) (?:mismatch|'(?P<python>[^']*)' doesn't match)"
+    r"|certificate is not valid for '(?P<for>[^']*)'"
+    r"|No subject alternative (?:DNS )?name(?:s| matching (?:IP address )?(?P<java>\S+))"
+    r"|No name matching (?P<cn>\S+) found|Hostname (?P<okhttp>\S+) not verified"
+    r"|no alternative certificate subject name matches"
+    r"|does not match target host name '(?P<curl>[^']*)'|certificate not valid for name",
+    re.IGNORECASE,
 )
+_LISTED = re.compile(
+    r"certificate is valid for (.+), not \S"
+    r"|is not in the cert's (?:list|altnames): (.+)|doesn't match (?:either of )?('.+')"
+)
+_MARKS = re.compile(r"^(?:DNS|IP Address|IP):|'")
 
 
 def check(facts: Facts) -> Finding | None:
@@ -45,10 +57,13 @@ def check(facts: Facts) -> Finding | None:
         return None
     certificate = facts.server_certificate
     names = certificate.dns_names + certificate.ip_addresses if certificate is not None else ()
-    if not names and found["names"]:
-        names = tuple(found["names"].split(", "))
-    wanted = found["wanted"] or found["ip"] or found["any"] or facts.exchange.request.host
-    listed = f"it is for {_few(names)}" if names else "it lists no names"
+    if not names and (told := _LISTED.search(certificate_refused(facts))):
+        names = tuple(_MARKS.sub("", one) for one in next(filter(None, told.groups())).split(", "))
+    wanted = next((value for name, value in found.groupdict().items() if value and name != "names"), "")
+    wanted = wanted or host(facts) or "the name that was asked for"
+    listed = f"; it is for {_few(names)}" if names else ""
+    if certificate is not None and not names:
+        listed = "; it lists no names"
     instead = next((name for name in names if not name.startswith("*")), "")
     expect = Fix(
         "if this is the right server, say which of its names to expect:",
@@ -59,7 +74,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The certificate of {answer.server(facts)} is not for {wanted}; {listed}.",
+        summary=f"The certificate of {server(facts)} is not for {wanted}{listed}.",
         evidence=shown(facts),
         fix=(
             Fix(

@@ -21,9 +21,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from analyzers import evidence
+from analyzers import clocks, evidence, login
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 from analyzers.unauthorized import unauthorized
+from analyzers.units import duration
 
 if TYPE_CHECKING:
     from analyzers.decode.credential import Credential
@@ -35,18 +36,23 @@ def check(facts: Facts) -> Finding | None:
     token, now = facts.credential, evidence.server_time(facts)
     if not unauthorized(facts) or token is None or token.expires is None or now is None or now <= token.expires:
         return None
+    if clocks.to_blame(facts):
+        return None
+    again = login.again(login.Hints.of(facts))
+    owner = token.username or token.subject or "the user"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The token of {token.subject or 'the user'} expired on {evidence.moment(token.expires)}.",
+        summary=f"The token of {owner} expired on {evidence.moment(token.expires)}, "
+        f"{duration(now - token.expires)} before it was used.",
         evidence=(
             evidence.answer(facts),
             *evidence.identity(facts),
             Evidence(f"the server's clock says {evidence.moment(now)}", "response header Date"),
         ),
-        fix=_fixes(token),
+        fix=(*((again,) if again else ()), *_fixes(token)),
     )
 
 

@@ -18,16 +18,29 @@ References
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import answer, clocks, evidence, login
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 from analyzers.unauthorized import unauthorized
 
 if TYPE_CHECKING:
     from analyzers.decode.credential import Credential
     from analyzers.facts import Facts
+
+
+_API_AUDIENCE = re.compile(r"kubernetes|^api$|^k3s$|^konnectivity|eks\.amazonaws|container\.googleapis|azmk8s|prod-aks")
+_AZURE = ("https://sts.windows.net/", "https://login.microsoftonline.com/")
+# What az hands out by default; AKS takes tokens for its own server application alone.
+_AZURE_AUDIENCES = {
+    "https://management.core.windows.net/": "Azure's management API",
+    "https://management.azure.com/": "Azure's management API",
+    "https://management.azure.com": "Azure's management API",
+    "00000003-0000-0000-c000-000000000000": "Microsoft Graph",
+    "https://graph.microsoft.com": "Microsoft Graph",
+}
 
 
 def check(facts: Facts) -> Finding | None:
@@ -37,17 +50,24 @@ def check(facts: Facts) -> Finding | None:
         return None
     if token.expires is not None and now is not None and now > token.expires:
         return None
-    early = token.not_before is not None and now is not None and now < token.not_before
-    owner = f" of {token.subject}" if token.subject else ""
-    why = f": it is valid only from {evidence.moment(token.not_before)}" if early and token.not_before else ""
+    if clocks.to_blame(facts):
+        return None
+    owner = f" of {token.username or token.subject}" if token.username or token.subject else ""
+    why = ""
+    if token.not_before is not None and now is not None and now < token.not_before:
+        why = f": it is valid only from {evidence.moment(token.not_before)}"
+    elif meant_for := _other_audience(token):
+        why = f": it was made for {meant_for}"
+    again = login.again(login.Hints.of(facts))
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The API server at {answer.server(facts)} does not accept the token{owner}{why}.",
+        summary=f"T{answer.api_server(facts)[1:]} does not accept the token{owner}{why}.",
         evidence=(evidence.answer(facts), *evidence.identity(facts)),
         fix=(
+            *((again,) if again else ()),
             *_fixes(token),
             Fix(
                 "read the reason in the API server's log, at: Unable to authenticate the request",
@@ -55,6 +75,18 @@ def check(facts: Facts) -> Finding | None:
             ),
         ),
     )
+
+
+def _other_audience(token: Credential) -> str:
+    """What a token is for, where that is hardly an API server; "" where it may be one."""
+    if token.kind == "service-account-token":
+        # --api-audiences is the issuer unless it is set, and is set to names like these.
+        if token.issuer in token.audiences or any(_API_AUDIENCE.search(audience) for audience in token.audiences):
+            return ""
+        return " and ".join(token.audiences[:2])
+    if token.issuer.startswith(_AZURE) and login.AKS_SERVER_APPLICATION not in token.audiences:
+        return " and ".join(_AZURE_AUDIENCES.get(audience, "") for audience in token.audiences[:1])
+    return ""
 
 
 def _fixes(token: Credential) -> tuple[Fix, ...]:

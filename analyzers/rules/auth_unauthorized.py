@@ -48,7 +48,7 @@ def check(facts: Facts) -> Finding | None:
         return _finding(
             facts,
             Hop.MIDDLEBOX,
-            f"Something in front of the API server at {answer.server(facts)} asks for a login of its own.",
+            f"Something in front of {answer.api_server(facts)} asks for a login of its own.",
             Fix("log in to the gateway or load balancer in front of the API server, or use the cluster's own address"),
             evidence.no_audit_id(),
             *evidence.response_header(facts, "WWW-Authenticate"),
@@ -61,9 +61,9 @@ def check(facts: Facts) -> Finding | None:
         if token.kind != "basic":
             summary = "The Authorization header that was sent is no well-formed Bearer token, so it was ignored."
     elif facts.exchange.connection is None:
-        summary = f"The API server at {answer.server(facts)} does not accept the credentials that were sent."
+        summary = f"T{answer.api_server(facts)[1:]} does not accept the credentials that were sent."
     else:
-        summary = f"No credentials were sent, and the API server at {answer.server(facts)} asks for them."
+        summary = f"No credentials were sent, and {answer.api_server(facts)} asks for them."
     return _finding(facts, Hop.CLIENT, summary, _SEE_KUBECONFIG, *evidence.identity(facts))
 
 

@@ -20,14 +20,19 @@ from __future__ import annotations
 import re
 import shlex
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
-from analyzers import answer, evidence
+from analyzers import answer, evidence, field_managers
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
+    from analyzers.decode.status import Cause
     from analyzers.facts import Facts
 
 _MANAGER = re.compile(r'conflicts? with "(?P<manager>(?:[^"\\]|\\.)*)"')
+_OWNER = re.compile(_MANAGER.pattern + r'(?: with subresource "(?P<subresource>[^"]*)")?')
+# In the message alone: one conflict names its field at the end, several are listed.
+_FIELD = re.compile(r"(?:^- |\" using [^\s:]+(?: at [^\s]+)?: |conflict with \"[^\"]*\": )(\.\S+)", re.MULTILINE)
 _MOST = 8
 
 
@@ -37,14 +42,15 @@ def check(facts: Facts) -> Finding | None:
     if status is None or answer.code(facts) != 409 or answer.from_policy(facts):
         return None
     causes = tuple(cause for cause in status.causes if cause.reason == "FieldManagerConflict")
-    if not causes and not status.message.startswith("Apply failed with "):
+    if not causes and "Apply failed with " not in status.message:
         return None
     managers = tuple(dict.fromkeys(_MANAGER.findall(" ".join([status.message, *(cause.message for cause in causes)]))))
-    fields = tuple(dict.fromkeys(cause.field for cause in causes if cause.field))
-    owner = "The field manager " + " and ".join(managers) if managers else "Another field manager"
+    fields = tuple(dict.fromkeys(cause.field for cause in causes if cause.field)) or tuple(
+        _FIELD.findall(status.message)
+    )
+    owner = f"The field manager{'s' if len(managers) > 1 else ''} {' and '.join(managers)}"
+    owner = owner if managers else "Another field manager"
     owned = fields[0] if len(fields) == 1 else f"{len(fields)} fields" if fields else "fields"
-    info = facts.request_info
-    get = ["kubectl", "get", answer.typed(facts), info.name if info else "", *answer.scope(facts).split(), "-o", "yaml"]
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -58,11 +64,32 @@ def check(facts: Facts) -> Finding | None:
             *((evidence.message(facts),) if not causes else ()),
         ),
         fix=(
+            *_advice(status.message, causes),
             Fix("leave the field out of your manifest, if its owner is meant to decide"),
-            Fix("or take it over:", commands=("kubectl apply --server-side --force-conflicts -f FILE",)),
-            Fix("see who owns what:", commands=(shlex.join([*get, "--show-managed-fields"]),)),
+            Fix("or take it over:", commands=(_again(facts),)),
+            Fix("or apply the value that is there: then both own the field, and it stays as it is"),
+            Fix("see who owns what:", commands=(answer.lookup(facts, "-o", "yaml", "--show-managed-fields"),)),
         ),
     )
+
+
+def _advice(message: str, causes: tuple[Cause, ...]) -> tuple[Fix, ...]:
+    """What the owners' names tell of them."""
+    said = [(cause.message, cause.field) for cause in causes] or [(message, "")]
+    found = [
+        field_managers.advice(owner["manager"], field, owner["subresource"] or "")
+        for text, field in said
+        for owner in _OWNER.finditer(text)
+    ]
+    return tuple(dict.fromkeys(fix for fix in found if fix is not None))[:2]
+
+
+def _again(facts: Facts) -> str:
+    """The same apply, as the same field manager and in the same namespace, by force."""
+    manager = parse_qs(facts.exchange.request.path.partition("?")[2]).get("fieldManager", ["kubectl"])[0]
+    flag = [] if manager == "kubectl" else [f"--field-manager={manager}"]
+    scope = answer.scope(facts).split()
+    return shlex.join(["kubectl", "apply", "--server-side", "--force-conflicts", *flag, *scope, "-f", "FILE"])
 
 
 RULE = Rule(id="conflict-apply", category=Category.CONFLICT, step=Step.STORAGE, check=check)

@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -26,18 +27,28 @@ from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
+_TEXT = re.compile(r'"(?:[^"\\]|\\.)*" already exists')
+
 
 def check(facts: Facts) -> Finding | None:
     """A 409 with reason AlreadyExists, generated names included."""
     status, info = facts.status, facts.request_info
-    if answer.code(facts) != 409 or answer.reason(facts) != "AlreadyExists" or answer.from_policy(facts):
+    if answer.code(facts) != 409 or status is None or answer.from_policy(facts):
         return None
-    if status is None or "StorageError" in status.message:
+    if answer.reason(facts) != "AlreadyExists" and not (answer.reason(facts) == "" and _TEXT.search(status.message)):
         return None
+    if "StorageError" in status.message:
+        return None
+    about = answer.subject(facts)
     kind = status.details.kind or (info.resource if info else "")
-    what = named_thing(status.details.group, kind, status.name, info.namespace if info else "")
-    typed = f"{kind}.{status.details.group}" if status.details.group else kind
-    get = shlex.join(["kubectl", "get", typed, status.name, *answer.scope(facts).split()])
+    group = status.details.group
+    if not kind and about is not None:
+        kind, group = about.resource or about.kind, about.group
+    what = named_thing(group, kind, status.name or answer.name(facts), answer.namespace(facts))
+    what = what.partition(" in all namespaces")[0] if kind else "an object of that name"
+    typed = f"{kind}.{group}" if group else kind
+    name = status.name or answer.name(facts)
+    get = shlex.join(["kubectl", "get", typed or "TYPE", name or "NAME", *answer.scope(facts).split()])
     deleting = "object is being deleted" in status.message
     generated = "was not able to generate a unique name" in status.message
     summary = f"The name is taken: {what} exists already."
@@ -52,7 +63,7 @@ def check(facts: Facts) -> Finding | None:
             Fix("see which finalizers hold it:", commands=(get + " -o jsonpath='{.metadata.finalizers}'",)),
         ]
     if generated:
-        summary = f"The API server made up a name that is taken ({status.name}), several times over."
+        summary = f"The API server made up a name that is taken ({name}), several times over."
         fixes = [Fix("try again, or choose another generateName")]
     return Finding(
         rule=RULE.id,

@@ -32,6 +32,10 @@ _TEXT = re.compile(
     r"too old resource version|is too old|required revision has been compacted|resource version .*too old"
 )
 
+_AGAIN = "list again without resourceVersion and continue, and watch from the version that the list gives"
+_PAGE = "list again from the start, with a larger limit or pages asked for more quickly (within five minutes)"
+_REST = "or go on with the continue token of this answer, if the rest may be newer than the pages before"
+
 
 def check(facts: Facts) -> Finding | None:
     """410, as a status or as an ERROR event, or etcd's word for a compacted revision."""
@@ -44,21 +48,25 @@ def check(facts: Facts) -> Finding | None:
     info = facts.request_info
     verb = info.verb if info is not None and info.verb in ("list", "watch") else "request"
     what = f" of {answer.thing(facts)}" if verb != "request" else f" for {answer.thing(facts)}"
+    called = f"The {verb}{what}" if facts.exchange.request.known else "The list or watch"
     query = _query(facts.exchange.request.path)
-    page = "continue" in query
+    page = "continue" in query or "continue parameter" in text
     version = query.get("resourceVersion", [""])[0]
     why = "its next page was asked for too late" if page else "it asked for a version that is forgotten by now"
+    fixes = [Fix(_PAGE if page else _AGAIN)]
+    if page and ((facts.status is not None and facts.status.continue_token) or "in this response" in text):
+        fixes.append(Fix(_REST))
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The {verb}{what} cannot go on: {why}.",
+        summary=f"{called} cannot go on: {why}.",
         evidence=(
             *evidence.refused(facts),
             *((Evidence(f"resourceVersion={version}", "request query"),) if version else ()),
         ),
-        fix=(Fix("list again without resourceVersion and continue, and watch from the version that the list gives"),),
+        fix=tuple(fixes),
     )
 
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _TEXT = re.compile(
     r"unable to create new content in namespace (?P<namespace>\S+) because it is being terminated"
     r"|namespace (?P<other>\S+) is being terminated"
+    r"|(?P<old>The system is ensuring all content is removed from this namespace)"
 )
 
 
@@ -41,14 +42,16 @@ def check(facts: Facts) -> Finding | None:
     found = _TEXT.search(status.message)
     if found is None and not any(cause.reason == "NamespaceTerminating" for cause in status.causes):
         return None
-    info = facts.request_info
-    namespace = (found["namespace"] or found["other"]) if found else (info.namespace if info else "")
+    named = (found["namespace"] or found["other"]) if found is not None else ""
+    namespace = named or answer.namespace(facts) or answer.name(facts) or "NAMESPACE"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"Namespace {namespace} is being deleted, so nothing new can be made in it.",
+        summary=f"Namespace {namespace} is being deleted already; what is left in it has to go first."
+        if found is not None and found["old"]
+        else f"Namespace {namespace} is being deleted, so nothing new can be made in it.",
         evidence=evidence.refused(facts),
         fix=(
             Fix(

@@ -55,15 +55,22 @@ def check(facts: Facts) -> Finding | None:
         return None
     why = _PREFIX.sub("", text).strip().rstrip(".").partition("\n")[0]
     because = f": {why}" if why and len(why) < 160 else ""
+    waits = race or (answer.reason(facts) == "Conflict" and facts.retry_after)
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The request does not fit the present state of {answer.thing(facts)}{because}.",
+        summary=f"{_capital(answer.thing(facts))} could not be evicted: others changed its disruption budget meanwhile."
+        if race
+        else f"The request does not fit the present state of {answer.thing(facts)}{because}.",
         evidence=evidence.refused(facts),
-        fix=(Fix("look at the object as it is now, and try again" + (" in a few seconds" if race else "")),),
+        fix=(Fix("look at the object as it is now, and try again" + (" in a few seconds" if waits else "")),),
     )
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 RULE = Rule(id="conflict-other", category=Category.CONFLICT, step=Step.STORAGE, check=check)

@@ -21,7 +21,6 @@ References
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
@@ -58,8 +57,6 @@ def check(facts: Facts) -> Finding | None:
         )
     else:
         summary = f"{what[:1].upper()}{what[1:]} was changed since the request was prepared."
-    info = facts.request_info
-    get = ["kubectl", "get", answer.typed(facts), info.name if info else "", *answer.scope(facts).split(), "-o", "yaml"]
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -68,7 +65,7 @@ def check(facts: Facts) -> Finding | None:
         summary=summary,
         evidence=evidence.refused(facts),
         fix=(
-            Fix("look at what is there now, and decide again:", commands=(shlex.join(get),)),
+            Fix("look at what is there now, and decide again:", commands=(answer.lookup(facts, "-o", "yaml"),)),
             Fix("leave out metadata.uid (or the preconditions) if whatever has this name is meant"),
         ),
     )

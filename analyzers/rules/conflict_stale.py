@@ -19,7 +19,6 @@ References
 from __future__ import annotations
 
 import json
-import shlex
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
@@ -38,8 +37,6 @@ def check(facts: Facts) -> Finding | None:
     sent = _sent_version(facts.exchange.request.body)
     what = answer.thing(facts)
     carried = f"the object sent carries resourceVersion {sent}, and that" if sent else "the version that was sent"
-    info = facts.request_info
-    get = ["kubectl", "get", answer.typed(facts), info.name if info else "", *answer.scope(facts).split(), "-o", "yaml"]
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -53,7 +50,7 @@ def check(facts: Facts) -> Finding | None:
         fix=(
             Fix(
                 "take the latest state (its managedFields say who wrote it), and make the change again:",
-                commands=(shlex.join([*get, "--show-managed-fields"]),),
+                commands=(answer.lookup(facts, "-o", "yaml", "--show-managed-fields"),),
             ),
             Fix("or leave out metadata.resourceVersion, or use kubectl apply or kubectl patch"),
         ),

@@ -36,14 +36,32 @@ _BUILT_IN = re.compile(r"^(?:apps|batch|autoscaling|policy|extensions|(?:network
                        r"|authorization|authentication|certificates|coordination|discovery|events|node|scheduling"
                        r"|admissionregistration|apiextensions|apiregistration|flowcontrol\.apiserver|resource"
                        r"|storagemigration|internal\.apiserver)\.k8s\.io)$")  # fmt: skip
+# Without its request: kubectl and client-go name the group and mostly the version.
+_NAMED = re.compile(
+    r"(?:server APIs|GroupVersion discovery): (?P<group>[a-z][\w.-]*\.[\w.-]+)/(?P<version>v\w+)"
+    r"|resource list for (?P<group2>[a-z][\w.-]*\.[\w.-]+)/(?P<version2>v\w+)"
+    r"|\bhttps?://\S{1,300}?/apis/(?P<group3>[a-z][\w.-]*\.[\w.-]+)/(?P<version3>v\w+)"
+    r"|(?<![\w.-])(?P<group4>[a-z][\w-]*(?:\.[\w-]+)+)/(?P<version4>v\w+): "
+    r"(?:the server is currently unable|stale GroupVersion)"
+    r"|(?P<metrics>Metrics API not available|[Mm]etrics not available)"
+)
+_METRICS = ("metrics.k8s.io", "v1beta1")
 _TEXTS = re.compile(r"service unavailable|currently unable to handle the request|error trying to reach service|dial tcp"
                     r"|x509: |i/o timeout|deadline exceeded|no endpoints|EOF|connection re", re.IGNORECASE)  # fmt: skip
+
+_METRICS_SERVER = Fix(
+    "for metrics.k8s.io it is metrics-server: see that it is installed, and what it says:",
+    by="a cluster administrator",
+    commands=("kubectl logs -n kube-system deployment/metrics-server --since=15m",),
+)
 
 
 def check(facts: Facts) -> Finding | None:
     """503 for a group that the API server does not serve itself, or discovery that says of one that it is stale."""
     if stale := _stale(facts):
         return _finding(facts, stale, "", (evidence.answer(facts), Evidence('"freshness":"Stale"', "response body")))
+    if not facts.exchange.request.known:
+        return _without_request(facts)
     found = _GROUP_VERSION.search(facts.exchange.request.path)
     if answer.code(facts) not in (502, 503, 504) or found is None or _BUILT_IN.match(found["group"]):
         return None
@@ -54,20 +72,50 @@ def check(facts: Facts) -> Finding | None:
     return _finding(facts, (found["group"], found["version"]), because, evidence.refused(facts))
 
 
+def _without_request(facts: Facts) -> Finding | None:
+    """The message alone: it has to name a group that the API server does not serve itself."""
+    text = answer.told(facts)
+    if not answer.failed(facts) or 0 < answer.code(facts) < 500 or answer.from_policy(facts) or "webhook" in text:
+        return None
+    found = _NAMED.search(text)
+    if found is None:
+        about = answer.subject(facts)
+        if about is None or "." not in about.group or _BUILT_IN.match(about.group) or not _TEXTS.search(text):
+            return None
+        return _finding(facts, (about.group, dict([_METRICS]).get(about.group, "")), "", evidence.refused(facts))
+    if found["metrics"]:
+        return _finding(facts, _METRICS, "", evidence.refused(facts))
+    if not _TEXTS.search(text) and "stale GroupVersion" not in text:
+        return None
+    group, version = next(
+        (found[f"group{n}"], found[f"version{n}"]) for n in ("", "2", "3", "4") if found[f"group{n}"] is not None
+    )
+    if _BUILT_IN.match(group):
+        return None
+    quiet = "unavailable" in text or "unable to handle" in text or "stale GroupVersion" in text
+    because = "" if quiet else f": the server behind it {why(text)}"
+    return _finding(facts, (group, version), because, evidence.refused(facts))
+
+
 def _finding(facts: Facts, api: tuple[str, str], because: str, shown: tuple[Evidence, ...]) -> Finding:
-    name = f"{api[1]}.{api[0]}"
+    group, version = api
+    look = shlex.join(["kubectl", "get", "apiservice", f"{version}.{group}", "-o", "yaml"])
+    if not version:
+        look = f"kubectl get apiservices | grep {shlex.quote(group)}"
+    called = f"{group}/{version}" if version else group
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.AGGREGATED_SERVER,
         step=RULE.step,
-        summary=f"The API {api[0]}/{api[1]}, served by another program in the cluster, is not available{because}.",
+        summary=f"The API {called}, served by another program in the cluster, is not available{because}.",
         evidence=shown,
         fix=(
             Fix(
                 "the condition Available says why, and spec.service which program it is:",
-                commands=(shlex.join(["kubectl", "get", "apiservice", name, "-o", "yaml"]),),
+                commands=(look,),
             ),
+            *((_METRICS_SERVER,) if group == _METRICS[0] else ()),
             Fix(
                 "bring that program back, or delete the APIService if it is gone for good",
                 by="a cluster administrator",

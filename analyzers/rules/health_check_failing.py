@@ -29,17 +29,24 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _PATH = re.compile(r"/(?P<check>readyz|livez|healthz)(?:/(?P<one>[^?]*))?(?:\?|$)")
-_FAILED = re.compile(r"^\[-\](?P<check>\S+) failed", re.MULTILINE)
+# The last line of a failed list of checks, and what the path of one check alone answers.
+_SAID = re.compile(r"\b(?P<check>readyz|livez|healthz) check failed|^internal server error: (?P<one>)", re.MULTILINE)
+_FAILED = re.compile(r"\[-\](?P<check>\S{1,253}) failed", re.MULTILINE)
 
 
 def check(facts: Facts) -> Finding | None:
     """A 5xx of a health endpoint, from an API server."""
-    path = _PATH.search(facts.exchange.request.path)
-    if path is None or answer.code(facts) < 500 or facts.status is not None or answer.html(facts):
+    text, known = answer.said(facts), facts.exchange.request.known
+    if answer.code(facts) < 500 or (facts.status is not None and known) or answer.html(facts):
         return None
-    names = _FAILED.findall(facts.text)
-    failing = tuple(Evidence(f"[-]{name} failed", "response body") for name in names) or (evidence.message(facts),)
-    if not names and path["one"]:
+    path = _PATH.search(facts.exchange.request.path) if known else _SAID.search(text)
+    if path is None:
+        return None
+    names = _FAILED.findall(text)
+    place = "response body" if known else "message"
+    failing = tuple(Evidence(f"[-]{name} failed", place) for name in names) or (evidence.message(facts),)
+    checked = path["check"] or "livez"
+    if not names and known and path["one"]:
         names = [path["one"].rstrip("/")]
     if not names and answer.foreign(facts):
         return None
@@ -49,14 +56,14 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server says of itself (/{path['check']}) that it is not well{which}.",
+        summary=f"The API server says of itself{f' (/{checked})' if path['check'] else ''} that it is not well{which}.",
         evidence=(evidence.answer(facts), *failing),
         fix=(
             *((Fix("look at etcd first: its members, disk and certificates", by="a cluster administrator"),)
               if any("etcd" in name for name in names) else ()),
             Fix(
                 "see all checks again:",
-                commands=(shlex.join(["kubectl", "get", "--raw", f"/{path['check']}?verbose"]),),
+                commands=(shlex.join(["kubectl", "get", "--raw", f"/{checked}?verbose"]),),
             ),
             Fix("read the reason in the API server's log, at: healthz check failed", by="a cluster administrator"),
         ),

@@ -32,13 +32,14 @@ def check(facts: Facts) -> Finding | None:
     """Silence after the request was sent over TLS that was checked; without, see network-no-answer."""
     if not silent(facts) or not answer.trusted_tls(facts):
         return None
+    at = f" at {answer.server(facts)}" if answer.server(facts) else ""
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server at {answer.server(facts)} took the request and did not answer in time.",
-        evidence=(evidence.failure(facts), evidence.answer(facts)),
+        summary=f"The API server{at} took the request and did not answer in time.",
+        evidence=(evidence.failure(facts), *evidence.asked(facts)),
         fix=(
             Fix("see whether it answers a cheap request:", commands=("kubectl get --raw '/readyz?verbose'",)),
             Fix("ask for less (one namespace, --chunk-size) or wait longer (--request-timeout)"),

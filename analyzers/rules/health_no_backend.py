@@ -19,14 +19,16 @@ References
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
-from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
+_TITLE = re.compile(r"<title[^>]{0,200}>(?P<title>.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
 _GATEWAY_CODES = frozenset({502, 503, 504})
 
 
@@ -43,9 +45,11 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
-        summary=f"A gateway or load balancer at {answer.server(facts)} found no API server behind it ({code}).",
+        summary=f"A gateway or load balancer{f' at {at}' if (at := answer.server(facts)) else ''} found no API server "
+        f"behind it ({code}).",
         evidence=(
-            *(found for found in evidence.refused(facts) if found.text),
+            evidence.answer(facts),
+            *_seen(facts),
             *((evidence.no_audit_id(),) if answer.foreign(facts) else ()),
             *evidence.response_header(facts, "Server"),
         ),
@@ -58,6 +62,16 @@ def check(facts: Facts) -> Finding | None:
             ),
         ),
     )
+
+
+def _seen(facts: Facts) -> tuple[Evidence, ...]:
+    """The page's title says as much as the page, and often more than its status."""
+    title = _TITLE.search(answer.said(facts)) if answer.html(facts) else None
+    if title is not None:
+        place = "response body, title of the page" if facts.exchange.request.known else "message, title of the page"
+        return (Evidence(" ".join(title["title"].split()), place),)
+    said = evidence.message(facts)
+    return (said,) if said.text else ()
 
 
 RULE = Rule(id="health-no-backend", category=Category.HEALTH, step=Step.TRANSMISSION, check=check)

@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
@@ -25,6 +26,7 @@ from analyzers.rules import (
     conflict_future_version,
     conflict_other,
     health_aggregated_api,
+    health_authorizer,
     health_check_failing,
     health_etcd,
     health_kubelet,
@@ -37,7 +39,10 @@ from analyzers.rules import (
     network_foreign_answer,
     network_https_expected,
     rbac_kubelet_forbidden,
+    request_container,
+    request_decoding,
     request_disruption_budget,
+    request_exec_target,
     request_policy_denied,
     request_refused,
     request_too_large,
@@ -52,6 +57,7 @@ _NARROWER = (
     conflict_future_version.check,
     conflict_other.check,
     health_aggregated_api.check,
+    health_authorizer.check,
     health_check_failing.check,
     health_etcd.check,
     health_kubelet.check,
@@ -64,11 +70,20 @@ _NARROWER = (
     network_foreign_answer.check,
     network_https_expected.check,
     rbac_kubelet_forbidden.check,
+    request_container.check,
+    request_decoding.check,
     request_disruption_budget.check,
+    request_exec_target.check,
     request_policy_denied.check,
     request_refused.check,
     request_too_large.check,
     request_webhook_denied.check,
+)
+
+_UNAVAILABLE = re.compile(r"^service unavailable|currently unable to handle the request")
+_AVAILABLE = Fix(
+    "see which API is not available (False), and whether the API server is well:",
+    commands=("kubectl get apiservices", "kubectl get --raw '/readyz?verbose'"),
 )
 
 
@@ -81,17 +96,27 @@ def check(facts: Facts) -> Finding | None:
     info = facts.request_info
     kubelet = info is not None and info.subresource in ("log", "exec", "attach", "portforward")
     server = "kubelet" if kubelet else "API server"
-    panic = "caused apiserver to panic" in answer.said(facts)
+    text = answer.said(facts)
+    panic = "caused apiserver to panic" in text or "has panicked" in text
     what = "crashed while it handled" if panic else "failed inside while it handled"
+    asked = f" for {answer.thing(facts)}" if facts.exchange.request.known else ""
+    summary = f"The {server} {what} the request{asked} ({code})."
+    fixes = (Fix("try again once"),)
+    if code == 503 and _UNAVAILABLE.search(text):
+        summary = (
+            f"What serves the request{asked} is not available ({code}): an API that another program provides, or the "
+        )
+        summary += "API server itself."
+        fixes = (_AVAILABLE,)
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.KUBELET if kubelet else Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The {server} {what} the request for {answer.thing(facts)} ({code}).",
+        summary=summary,
         evidence=(*(found for found in evidence.refused(facts) if found.text), *audit),
         fix=(
-            Fix("try again once"),
+            *fixes,
             Fix(
                 f"look into the {server}'s log at that time"
                 + (", for this Audit-Id in the audit log" if audit else ""),

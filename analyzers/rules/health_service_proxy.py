@@ -24,39 +24,58 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.rules import health_aggregated_api
 from analyzers.webhook import why
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_TEXT = re.compile(r"error trying to reach service: (?P<reason>.*)|no endpoints available for service", re.DOTALL)
+_TEXT = re.compile(
+    r"error trying to reach service: (?P<reason>.*)|^Error: '(?P<old>[^']*)'\s*Trying to reach: "
+    r'|no endpoints available for service \\?"(?P<service>[^"\\]*)',
+    re.DOTALL,
+)
 
 
 def check(facts: Facts) -> Finding | None:
     """A failed request to services/proxy or pods/proxy."""
-    info, found = facts.request_info, _TEXT.search(answer.said(facts))
-    if answer.code(facts) < 500 or found is None or info is None or info.resource not in ("services", "pods"):
+    info, text = facts.request_info, answer.said(facts)
+    found = _TEXT.search(text)
+    if answer.code(facts) < 500 or found is None or "webhook" in text or answer.from_policy(facts):
         return None
-    if info.subresource != "proxy":
+    if info is not None and (info.resource not in ("services", "pods") or info.subresource != "proxy"):
         return None
-    name = info.name.removeprefix("https:").removeprefix("http:").partition(":")[0]
-    kind = info.resource.removesuffix("s")
-    scope = ("-n", info.namespace)
-    selector = f"kubernetes.io/service-name={name}"
+    if info is None and health_aggregated_api.check(facts):
+        return None
+    named = info.name if info is not None else found["service"] or ""
+    name = named.removeprefix("https:").removeprefix("http:").partition(":")[0]
+    kind = info.resource.removesuffix("s") if info is not None else "service"
+    namespace = answer.namespace(facts)
+    scope = ("-n", namespace) if namespace else ()
+    selector = f"kubernetes.io/service-name={name or 'SERVICE'}"
     look = ["kubectl", "get", "endpointslices", *scope, "-l", selector] if kind == "service" else [
         "kubectl", "get", "pod", name, *scope, "-o", "wide"
     ]  # fmt: skip
+    what = f"{kind} {name}" if name else "what is behind its proxy"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server could not reach {kind} {name} in namespace {info.namespace}: "
-        f"it {why(found['reason'] or found[0])}.",
+        summary=f"The API server could not reach {what}{f' in namespace {namespace}' if namespace else ''}: "
+        f"it {why(found['reason'] or found['old'] or found[0])}.",
         evidence=evidence.refused(facts),
         fix=(
-            Fix("see which pods are ready, and which port they listen on:", commands=(shlex.join(look),)),
-            Fix(f"write the name as https:{name}:PORT if it speaks TLS, or {name}:PORT for another port"),
+            Fix(
+                "see which pods are ready, and which port they listen on:",
+                by=f"an administrator of namespace {namespace}" if namespace else "who runs that service",
+                commands=(shlex.join(look),),
+            ),
+            *(
+                (Fix(f"write the name as https:{name}:PORT if it speaks TLS, or {name}:PORT for another port"),)
+                if name
+                else ()
+            ),
         ),
     )
 

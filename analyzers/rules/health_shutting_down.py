@@ -37,7 +37,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server at {answer.server(facts)} is shutting down and takes no new requests.",
+        summary=f"T{answer.api_server(facts)[1:]} is shutting down and takes no new requests.",
         evidence=(*evidence.refused(facts), *evidence.response_header(facts, "Retry-After")),
         fix=(
             Fix("try again in a few seconds"),

@@ -43,7 +43,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=Step.ADMISSION if plugin else Step.STORAGE if "storage" in found[0] else RULE.step,
-        summary=f"The API server at {answer.server(facts)} is not ready yet.",
+        summary=f"T{answer.api_server(facts)[1:]} is not ready yet.",
         evidence=(*evidence.refused(facts), *evidence.response_header(facts, "Retry-After")),
         fix=(
             Fix("try again in a few seconds; if it lasts, see which check fails:",

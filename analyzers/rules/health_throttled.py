@@ -34,7 +34,8 @@ from analyzers.rules import (
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_TEXT = re.compile(r"^Too many requests|received too many requests")
+_TEXT = re.compile(r"Too many requests|received too many requests")
+_EVENTS = re.compile(r"limit reached on type (?P<type>\w+)(?: for key (?P<key>.*))?", re.DOTALL)
 _LEVEL = "X-Kubernetes-PF-PriorityLevel-UID"
 _NARROWER = (
     conflict_future_version.check,
@@ -52,8 +53,14 @@ def check(facts: Facts) -> Finding | None:
     if answer.foreign(facts) and not _TEXT.search(facts.text):
         return None
     flow = facts.flow_control
-    wait = f", asking to wait {facts.retry_after} s" if facts.retry_after else ""
-    share = "its share of requests for this kind of client is used up" if flow else "it has too many requests at once"
+    wait = f", and asks to come back in {facts.retry_after} s" if facts.retry_after else ""
+    if events := _EVENTS.search(answer.said(facts)):
+        return _event_limit(facts, events)
+    share = (
+        "the priority level that this request belongs to has no room left"
+        if flow
+        else "it is working on as many requests as it takes at once"
+    )
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -66,16 +73,46 @@ def check(facts: Facts) -> Finding | None:
             *((Evidence(f"priority level {flow.priority_level_uid}", f"response header {_LEVEL}"),) if flow else ()),
         ),
         fix=(
-            Fix("wait, and try again"),
-            Fix(
-                "find the priority level by its uid, and who fills it:",
-                by="a cluster administrator",
-                commands=(
-                    "kubectl get flowschemas,prioritylevelconfigurations "
-                    "-o custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid",
-                    "kubectl get --raw /debug/api_priority_and_fairness/dump_priority_levels",
-                ),
-            ),
+            Fix("wait, and try again; kubectl and most clients do so by themselves"),
+            Fix("ask less often, for less, or with a watch instead of repeated lists, if the requests are yours"),
+            _who_fills_it(facts),
+        ),
+    )
+
+
+def _who_fills_it(facts: Facts) -> Fix:
+    flow = facts.flow_control
+    if flow is None and facts.exchange.request.known:
+        return Fix(
+            "see what asks so much; --max-requests-inflight is the limit where priority and fairness is off:",
+            by="a cluster administrator",
+            commands=("kubectl get --raw /metrics | grep apiserver_current_inflight_requests",),
+        )
+    return Fix(
+        "find the priority level" + (" by its uid" if flow is not None else "") + ", and who fills it:",
+        by="a cluster administrator",
+        commands=(
+            "kubectl get flowschemas,prioritylevelconfigurations "
+            "-o custom-columns=KIND:.kind,NAME:.metadata.name,UID:.metadata.uid",
+            "kubectl get --raw /debug/api_priority_and_fairness/dump_priority_levels",
+        ),
+    )
+
+
+def _event_limit(facts: Facts, found: re.Match[str]) -> Finding:
+    """A limit of its own, on events alone, by an admission plugin: nothing is overloaded."""
+    what = found["type"].lower()
+    whose = f" {found['key']}" if (found["key"] or "").strip() else ""
+    return Finding(
+        rule=RULE.id,
+        category=RULE.category,
+        hop=Hop.API_SERVER,
+        step=Step.ADMISSION,
+        summary=f"The API server takes no more events for now: the limit for {what}{whose} is reached.",
+        evidence=evidence.refused(facts),
+        fix=(
+            Fix("let it be if it was only an event: what it was about has been done all the same"),
+            Fix("find what writes so many events, or raise the limit of EventRateLimit", by="a cluster administrator"),
         ),
     )
 

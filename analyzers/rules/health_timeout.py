@@ -25,6 +25,7 @@ from analyzers.rules import (
     conflict_future_version,
     conflict_other,
     health_aggregated_api,
+    health_authorizer,
     health_check_failing,
     health_etcd,
     health_kubelet,
@@ -37,11 +38,13 @@ if TYPE_CHECKING:
 
 _TIMEOUT = re.compile(
     r"did not complete within|unable to return a response in the time allotted|context deadline exceeded"
+    r"|resource quota evaluation timed out"
 )
 _NARROWER = (
     conflict_future_version.check,
     conflict_other.check,
     health_aggregated_api.check,
+    health_authorizer.check,
     health_check_failing.check,
     health_etcd.check,
     health_kubelet.check,
@@ -62,12 +65,15 @@ def check(facts: Facts) -> Finding | None:
     waited = (Evidence(f"the answer came after {wait:.0f} s", "time to first byte"),) if wait and wait >= 1 else ()
     changes = facts.request_info is not None and facts.request_info.verb not in ("get", "list", "watch")
     unsure = " Whether the change was made is not known." if changes else ""
+    culprit = "something behind it, most often etcd, did not answer"
+    if "resource quota evaluation" in text:
+        culprit = "it could not count the namespace's quotas, most often because etcd is slow"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server did not finish in time; something behind it, most often etcd, did not answer.{unsure}",
+        summary=f"The API server did not finish in time; {culprit}.{unsure}",
         evidence=(*evidence.refused(facts), *waited),
         fix=(
             Fix(

@@ -2,6 +2,8 @@
 
 What you see
     Unable to connect to the server: dial tcp: lookup cluster.example.com on 10.0.0.53:53: no such host
+    [Errno -3] Temporary failure in name resolution
+    getaddrinfo ENOTFOUND cluster.example.com
 
 Why it happens
     The name is misspelled, the cluster was deleted, the name is known only inside a network or VPN that you are not in,
@@ -20,41 +22,42 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import connection_failed
-from analyzers.rules import network_proxy_refused
+from analyzers.reaching import address, connection_failed, host
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _LOOKUP = re.compile(
     r"\blookup (?P<host>\S+?)(?: on \S+)?: |no such host|server misbehaving|Name or service not known"
-    r"|name resolution|getaddrinfo|nodename nor servname"
+    r"|name resolution|getaddrinfo|nodename nor servname|Could not resolve host|UnknownHostException"
+    r"|failed to lookup address information|No address associated with hostname|NameResolutionError"
 )
-_NO_SUCH = re.compile(r"no such host|not known|NXDOMAIN")
+_NO_ANSWER = re.compile(r"misbehaving|[Tt]emporary failure|timeout|timed out|refused|EAI_AGAIN|unreachable|no route")
+_NO_SUCH = re.compile(r"no such host|not known|NXDOMAIN|ENOTFOUND|No address associated")
 
 
 def check(facts: Facts) -> Finding | None:
     """A failed name lookup on the way to the API server."""
     failure, problem = facts.exchange.failure, connection_failed(facts)
     found = _LOOKUP.search(problem)
-    if failure is None or not (found or (problem and failure.phase == "dns")) or network_proxy_refused.check(facts):
+    if failure is None or not (found or (problem and failure.phase == "dns")):
         return None
-    request = facts.exchange.request
-    host = request.path.rpartition(":")[0] if facts.exchange.tunnel else request.host
-    host = (found["host"] if found else "") or host or answer.server(facts)
+    name = (found["host"] if found else "") or host(facts) or address(facts)
     unknown = bool(_NO_SUCH.search(problem))
-    what = "is not known to DNS" if unknown else "could not be looked up, because DNS did not give an answer"
+    what = "is not known to DNS" if unknown else "could not be looked up"
+    if not unknown and _NO_ANSWER.search(problem):
+        what += ", because DNS did not give an answer"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"The name {host} {what}.",
+        summary=f"The name {name} {what}." if name else f"The API server's name {what}.",
         evidence=(evidence.failure(facts),),
         fix=(
-            Fix("look the name up by hand:", commands=(f"nslookup {shlex.quote(host)}",)),
+            Fix("look the name up by hand:", commands=(f"nslookup {shlex.quote(name or 'NAME')}",)),
             Fix("connect the VPN if the name is known only there; correct the server in the kubeconfig if it is wrong"),
         ),
     )

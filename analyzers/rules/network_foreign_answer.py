@@ -23,6 +23,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
+from analyzers.client_failure import printed
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 from analyzers.rules import (
     auth_unauthorized,
@@ -42,17 +43,22 @@ _NARROWER = (
     network_proxy_refused.check,
     rbac_path_filter.check,
 )
-_TITLE = re.compile(r"<title[^>]*>(?P<title>.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]{0,200}>(?P<title>.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
 # An API server's own plain texts, for answers whose headers were cut off or filtered on the way.
 _OWN_TEXTS = re.compile(
     r"^(?:404 page not found|service unavailable|ok|Too many requests, please|The apiserver is"
     r"|This request caused apiserver|Internal Server Error: \"|\[[+-]\]|error dialing|406: Not Acc|415: Unsup)"
 )
+_UNEXPECTED = "Server returned an unexpected response"
+# A 400 without a Status; an API server's own 400s say what is wrong.
+_NO_STATUS = "the server rejected our request for an unknown reason"
 
 
 def check(facts: Facts) -> Finding | None:
-    """A page, a redirect or an error text without an Audit-Id."""
+    """A page, a redirect or an error text without an Audit-Id; or what client-go could not take for an answer."""
     response, code = facts.exchange.response, answer.code(facts)
+    if _UNEXPECTED in printed(facts) or (response and not response.headers and _NO_STATUS in answer.said(facts)):
+        return _not_an_api_server(facts)
     if response is None or not answer.foreign(facts) or code in (0, 101, 304):
         return None
     page = answer.html(facts)
@@ -64,6 +70,8 @@ def check(facts: Facts) -> Finding | None:
     what = "sent a page for a browser" if page else "sent an answer that no API server would send"
     if redirect:
         what = f"sent the client on to {response.headers.get('Location') or 'another address'}"
+    server = answer.server(facts)
+    where = f" at {server}" if server else ""
     title = _TITLE.search(facts.text)
     seen = Evidence(title["title"].strip(), "response body, title of the page") if title else evidence.message(facts)
     return Finding(
@@ -71,7 +79,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
-        summary=f"Not the API server but something in its place answered at {answer.server(facts)}: it {what}.",
+        summary=f"Not the API server but something in its place answered{where}: it {what}.",
         evidence=(
             evidence.answer(facts),
             *((seen,) if seen.text else ()),
@@ -79,7 +87,10 @@ def check(facts: Facts) -> Finding | None:
             *evidence.response_header(facts, "Server"),
         ),
         fix=(
-            Fix("see what answers there:", commands=(f"curl -ki {shlex.quote(facts.exchange.request.url)}",)),
+            Fix(
+                "see what answers there:",
+                commands=(f"curl -ki {shlex.quote(facts.exchange.request.url or 'https://HOST:PORT/version')}",),
+            ),
             Fix("log in where the page asks for it, or correct the server in the kubeconfig"),
             *(
                 (Fix("have the size limit for request bodies raised", by="whoever runs what is in front"),)
@@ -87,6 +98,18 @@ def check(facts: Facts) -> Finding | None:
                 else ()
             ),
         ),
+    )
+
+
+def _not_an_api_server(facts: Facts) -> Finding:
+    return Finding(
+        rule=RULE.id,
+        category=RULE.category,
+        hop=Hop.MIDDLEBOX,
+        step=RULE.step,
+        summary="The answer was none that an API server gives: something else answered in its place.",
+        evidence=evidence.refused(facts),
+        fix=(Fix("see which server is asked, and what answers there:", commands=("kubectl config view --minify",)),),
     )
 
 

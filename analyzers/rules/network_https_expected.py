@@ -32,17 +32,18 @@ def check(facts: Facts) -> Finding | None:
     if answer.code(facts) < 400 or facts.status is not None or not any(text in facts.text for text in _TEXTS):
         return None
     server = answer.server(facts)
+    subject = server or "The API server"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"{server} speaks TLS, and the kubeconfig says http.",
+        summary=f"{subject} speaks TLS, and the kubeconfig says http.",
         evidence=evidence.refused(facts),
         fix=(
             Fix(
                 "write https:// into the cluster entry:",
-                commands=(f"kubectl config set-cluster CLUSTER --server=https://{server}",),
+                commands=(f"kubectl config set-cluster CLUSTER --server=https://{server or 'HOST:PORT'}",),
             ),
         ),
     )

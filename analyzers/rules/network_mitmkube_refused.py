@@ -39,7 +39,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.MITMKUBE,
         step=RULE.step,
-        summary=f"mitmkube itself did not pass the request on to {answer.server(facts)}.",
+        summary=f"mitmkube itself did not pass the request on to {answer.server(facts) or 'the API server'}.",
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("start mitmkube again with the kubeconfig that names this server"),

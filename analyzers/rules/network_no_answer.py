@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import silent, try_port
+from analyzers.reaching import server_first, silent, try_port
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
@@ -35,8 +35,8 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"{answer.server(facts)} took the request and sent no answer; who it is was not checked.",
-        evidence=(evidence.failure(facts), evidence.answer(facts)),
+        summary=f"{server_first(facts)} took the request and sent no answer; who it is was not checked.",
+        evidence=(evidence.failure(facts), *evidence.asked(facts)),
         fix=(
             Fix("see what listens there:", commands=(try_port(facts),)),
             Fix("restart the tunnel or port-forward on the way"),

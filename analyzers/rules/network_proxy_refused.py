@@ -24,29 +24,46 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.reaching import before_proxy
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_BEFORE_PROXY = re.compile(r"proxyconnect tcp|socks connect|Proxy Authentication Required")
-
-_UNREACHED = re.compile(r"proxyconnect tcp|socks connect")
+_UNREACHED = re.compile(
+    r"proxyconnect tcp|socks connect|Cannot connect to proxy|Unable to connect to proxy|resolve proxy"
+)
+_SAID = re.compile(
+    r"(?P<code>\d{3}) [A-Z][\w -]+|HTTP code (?P<curl>\d{3}) from proxy|tunnel failed, response (?P<tunnel>\d{3})"
+)
+_LOGIN = re.compile(r"Authentication Required|\b407\b")
+_NO_WEBSOCKET = "proxy: unknown scheme"
+_NO_STREAM = Fix(
+    "write http:// in front of the proxy's address, or let kubectl take the older way:",
+    commands=("export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false KUBECTL_PORT_FORWARD_WEBSOCKETS=false",),
+)
 
 
 def check(facts: Facts) -> Finding | None:
     """A CONNECT that was answered with something else than 200, a 407, or a proxy that could not be reached."""
     exchange = facts.exchange
     response, failure = exchange.response, exchange.failure
-    server = answer.server(facts)
+    server = answer.server(facts) or "the API server"
+    websocket = failure is not None and _NO_WEBSOCKET in failure.message
     if failure is not None:
-        named = failure.phase == "proxy" or _BEFORE_PROXY.search(failure.message)
-        if failure.phase == "mitmkube" or not named:
+        if not before_proxy(facts):
             return None
         found = evidence.failure(facts)
-        login = "Authentication Required" in failure.message
-        refused = failure.phase == "proxy" and not _UNREACHED.search(failure.message)
-        what = f"did not open the way to {server}: {failure.message}" if refused else f"for {server} could not be used"
+        login = bool(_LOGIN.search(failure.message))
+        unreached = bool(_UNREACHED.search(failure.message)) and not _SAID.search(failure.message)
+        refused = not unreached
+        what = (
+            f"did not open the way to {server}: {_said(failure.message)}"
+            if refused
+            else (f"for {server} could not be used")
+        )
         what = "asks for a login" if login else what
+        if websocket:
+            what = "is spoken to in TLS, over which client-go opens no WebSocket"
     elif response is not None and (response.status == 407 or (exchange.tunnel and response.status >= 300)):
         found = evidence.answer(facts)
         login = response.status == 407
@@ -55,7 +72,7 @@ def check(facts: Facts) -> Finding | None:
         what = "asks for a login" if login else f"did not open the way to {server}: {said}"
     else:
         return None
-    host = server.rpartition(":")[0].strip("[]")
+    host = answer.server(facts).rpartition(":")[0].strip("[]") or "HOST"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -69,9 +86,15 @@ def check(facts: Facts) -> Finding | None:
                 "go around it for this cluster:",
                 commands=(f"export NO_PROXY=$NO_PROXY,{shlex.quote(host)}",),
             ),
-            _way_out(server, login=login, there=refused),
+            _NO_STREAM if websocket else _way_out(server, login=login, there=refused),
         ),
     )
+
+
+def _said(message: str) -> str:
+    """The proxy's own words; Go leaves nothing but them."""
+    found = _SAID.search(message)
+    return found[0] if found else " ".join(message.split())[:120]
 
 
 def _way_out(server: str, *, login: bool, there: bool) -> Fix:

@@ -2,6 +2,8 @@
 
 What you see
     The connection to the server 10.0.0.1:6443 was refused - did you specify the right host or port?
+    dial tcp 10.0.0.1:6443: connect: connection refused
+    connect ECONNREFUSED 10.0.0.1:6443
 
 Why it happens
     The machine is there and says that no program listens on this port: the API server is stopped or still starting,
@@ -19,16 +21,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import connection_failed
-from analyzers.rules import auth_no_kubeconfig, network_proxy_refused
+from analyzers.reaching import connection_failed, place
+from analyzers.rules import auth_no_kubeconfig, network_dns
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_REFUSED = re.compile(r"connection refused|actively refused|was refused", re.IGNORECASE)
-_NARROWER = (auth_no_kubeconfig.check, network_proxy_refused.check)
+_REFUSED = re.compile(r"connection refused|actively refused|was refused|ECONNREFUSED|ConnectionRefused", re.IGNORECASE)
+_NARROWER = (auth_no_kubeconfig.check, network_dns.check)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -40,7 +42,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"Nothing listens at {answer.server(facts)}: the connection was refused.",
+        summary=f"Nothing listens at {place(facts)}: the connection was refused.",
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("see whether this is the server that you mean:", commands=("kubectl config view --minify",)),

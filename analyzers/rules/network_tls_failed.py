@@ -19,9 +19,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import connection_failed, handshake
+from analyzers.reaching import connection_failed, handshake, server_first
 from analyzers.rules import (
     auth_ca_unusable,
     auth_client_certificate_alert,
@@ -61,7 +61,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"{answer.server(facts)} {how} the TLS handshake.",
+        summary=f"{server_first(facts)} {how} the TLS handshake.",
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("try the handshake by hand, also from another network:", commands=(handshake(facts),)),

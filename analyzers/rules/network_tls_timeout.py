@@ -19,9 +19,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import connection_failed, handshake
+from analyzers.reaching import connection_failed, handshake, server_first
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
@@ -41,7 +41,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.CLIENT,
         step=RULE.step,
-        summary=f"{answer.server(facts)} took the connection and did not answer the TLS handshake.",
+        summary=f"{server_first(facts)} took the connection and did not answer the TLS handshake.",
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("try the handshake by hand:", commands=(handshake(facts),)),

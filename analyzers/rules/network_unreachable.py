@@ -19,27 +19,28 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.reaching import connection_failed, try_port
+from analyzers.reaching import connection_failed, server, try_port
 from analyzers.rules import (
     auth_no_kubeconfig,
     network_dial_timeout,
     network_dns,
-    network_proxy_refused,
     network_refused,
 )
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_NO_WAY = re.compile(r"no route to host|network is unreachable|host is (?:down|unreachable)|network is down")
+_NO_WAY = re.compile(
+    r"no route to host|network is unreachable|host is (?:down|unreachable)|network is down|EHOSTUNREACH|ENETUNREACH",
+    re.IGNORECASE,
+)
 _FORBIDDEN = re.compile(r"permission denied|operation not permitted")
 _NARROWER = (
     auth_no_kubeconfig.check,
     network_dial_timeout.check,
     network_dns.check,
-    network_proxy_refused.check,
     network_refused.check,
 )
 
@@ -51,13 +52,12 @@ def check(facts: Facts) -> Finding | None:
         return None
     if any(narrower(facts) for narrower in _NARROWER):
         return None
-    server = answer.server(facts)
     if _FORBIDDEN.search(problem):
-        summary = f"This machine does not allow a connection to {server}."
+        summary = f"This machine does not allow a connection to {server(facts)}."
     elif _NO_WAY.search(problem):
-        summary = f"There is no way from here to {server}."
+        summary = f"There is no way from here to {server(facts)}."
     else:
-        summary = f"No connection to {server} could be made."
+        summary = f"No connection to {server(facts)} could be made."
     return Finding(
         rule=RULE.id,
         category=RULE.category,

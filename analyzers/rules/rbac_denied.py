@@ -20,18 +20,25 @@ References
 from __future__ import annotations
 
 import re
+import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analyzers import evidence, rbac_grant
 from analyzers.attributes import Attributes
-from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
+from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 from analyzers.refusal import asked_of_authorizer
 from analyzers.rules import auth_anonymous, rbac_dangling_role, rbac_impersonation, rbac_node_authorizer
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_CLOUD_PERMISSION = re.compile(r"requires one of \[(?P<permissions>[^\]]+)\] permission|Azure|\bIAM\b")
+_CLOUD_PERMISSION = re.compile(
+    r"requires one of \[(?P<permissions>[^\]]+)\] permission|Required (?P<permission>\"[^\"]+\") permission"
+    r"|Azure|\bIAM\b"
+)
+_UPGRADES = frozenset({"exec", "attach", "portforward"})
+_BOTH_VERBS = "grant exactly that (a WebSocket needs get, and create from Kubernetes 1.35 on; SPDY needs create):"
 _NARROWER = (auth_anonymous.check, rbac_dangling_role.check, rbac_impersonation.check, rbac_node_authorizer.check)
 
 
@@ -46,30 +53,34 @@ def check(facts: Facts) -> Finding | None:
         hop=Hop.API_SERVER,
         step=RULE.step,
         summary=f"{asked.user or 'The user'} may not {asked.phrase}.",
-        evidence=(*evidence.refused(facts), *_known_by(facts, asked)),
-        fix=_fixes(asked),
+        evidence=(*evidence.refused(facts), *evidence.identity(facts)),
+        fix=_fixes(facts, asked),
     )
 
 
-def _known_by(facts: Facts, asked: Attributes) -> tuple[Evidence, ...]:
-    impersonation = facts.impersonation
-    if impersonation is not None:
-        return (Evidence(f"asked in the name of {asked.user}", "request header Impersonate-User"),)
-    return evidence.identity(facts)
-
-
-def _fixes(asked: Attributes) -> tuple[Fix, ...]:
+def _fixes(facts: Facts, asked: Attributes) -> tuple[Fix, ...]:
     found: list[Fix] = []
     if cloud := _CLOUD_PERMISSION.search(asked.reason):
-        needed = f" ({cloud['permissions']})" if cloud["permissions"] else ""
+        permissions = (cloud["permissions"] or cloud["permission"] or "").replace('"', "")
+        needed = f" ({permissions})" if permissions else ""
         found.append(
-            Fix(f"grant the permission in the cloud's own access management{needed}, or", by="a cloud administrator")
+            Fix(f"grant the permission in the cloud's own access management{needed}", by="a cloud administrator")
         )
-    found.append(rbac_grant.fix(asked))
+    upgrade = asked.subresource in _UPGRADES and asked.verb in ("get", "create")
+    found.append(rbac_grant.fix(asked, _BOTH_VERBS if upgrade else ""))
     if not asked.namespace and asked.namespaced and asked.verb in ("list", "watch"):
         found.append(Fix("if one namespace is enough, ask for that one with -n NAMESPACE"))
-    found.append(rbac_grant.check(asked))
+    found.append(_check(facts, asked))
     return tuple(found)
+
+
+def _check(facts: Facts, asked: Attributes) -> Fix:
+    """The question again, as whom the request was made: it is not the one who runs kubectl that was refused."""
+    check, acting = rbac_grant.check(asked), facts.impersonation
+    if acting is None or not acting.user:
+        return check
+    whose = shlex.join([f"--as={acting.user}", *(f"--as-group={group}" for group in acting.groups)])
+    return replace(check, commands=tuple(f"{command} {whose}" for command in check.commands))
 
 
 RULE = Rule(id="rbac-denied", category=Category.RBAC, step=Step.AUTHORIZATION, check=check)

@@ -34,9 +34,16 @@ _HELD = re.compile(
     r"(?P<rules>.*)",
     re.DOTALL,
 )
-_OTHER = re.compile(r"must have cluster-admin privileges to use the aggregationRule|attempt to grant extra privileges")
+_OTHER = re.compile(
+    r"must have cluster-admin privileges to use the aggregationRule|(?:attempt to|cannot) grant extra privileges"
+)
 _MOST = 5
 _RULE_LINE = re.compile(r"\{.*\}")
+
+_AGGREGATION = (
+    Fix("leave out aggregationRule and write the rules themselves"),
+    Fix("write it in their place: it takes every verb on every resource", by="a cluster administrator"),
+)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -47,7 +54,7 @@ def check(facts: Facts) -> Finding | None:
         return None
     info = facts.request_info
     what = answer.thing(facts)
-    binding = info is not None and info.resource.endswith("bindings")
+    binding = answer.typed(facts).partition(".")[0].endswith(("bindings", "binding"))
     user = (found["user"] if found else "") or answer.who(facts)
     if found is None and "aggregationRule" in text:
         why = "only a cluster administrator may write an aggregationRule"
@@ -56,7 +63,7 @@ def check(facts: Facts) -> Finding | None:
     else:
         why = "it grants permissions that they do not hold themselves"
     missing = tuple(
-        Evidence(line, "response body, message") for line in _RULE_LINE.findall(found["rules"] if found else "")
+        Evidence(line, evidence.message_place(facts)) for line in _RULE_LINE.findall(found["rules"] if found else "")
     )
     return Finding(
         rule=RULE.id,
@@ -65,7 +72,9 @@ def check(facts: Facts) -> Finding | None:
         step=RULE.step,
         summary=f"{user} may not {info.verb if info else 'write'} {what}: {why}.",
         evidence=(evidence.answer(facts), *(_few(missing) or (evidence.message(facts),))),
-        fix=(
+        fix=_AGGREGATION
+        if found is None and "aggregationRule" in text
+        else (
             Fix(
                 "leave out the permissions listed above, or see what you hold:",
                 commands=(shlex.join(["kubectl", "auth", "can-i", "--list", *answer.scope(facts).split()]),),

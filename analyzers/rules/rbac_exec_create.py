@@ -18,45 +18,60 @@ References
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence, rbac_grant
-from analyzers.attributes import Attributes
+from analyzers.attributes import Attributes, unquote
 from analyzers.finding import Category, Evidence, Finding, Hop, Rule, Step
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
+_UPGRADES = frozenset({"exec", "attach", "portforward"})
+_TEXT = re.compile(r'(?:^|: )pods (?P<name>"(?:[^"\\]|\\.)*") is forbidden:\s*(?P<reason>.*)$', re.DOTALL)
+
 
 def check(facts: Facts) -> Finding | None:
     """A 403 to a GET of such a subresource that lacks the authorizer's usual words."""
-    info, text = facts.request_info, answer.said(facts)
-    if answer.code(facts) != 403 or info is None or facts.status is None or answer.from_policy(facts):
+    info, text = facts.request_info, answer.told(facts)
+    found = _TEXT.search(text)
+    if found is None or answer.code(facts) not in (0, 403) or not answer.failed(facts) or answer.from_policy(facts):
         return None
-    if info.subresource not in ("exec", "attach", "portforward") or info.verb != "get":
+    if info is None and found["reason"]:  # nothing then tells it from an admission plugin's refusal
         return None
-    if Attributes.of_refusal(text) is not None or not text.startswith(f'pods "{info.name}" is forbidden:'):
+    if info is not None and (info.subresource not in _UPGRADES or info.verb != "get"):
+        return None
+    if Attributes.of_refusal(text) is not None:
         return None
     asked = Attributes(
-        user=facts.user,
+        user=facts.user or "USER",
         verb="create",
-        resource=info.resource,
-        subresource=info.subresource,
-        name=info.name,
-        namespace=info.namespace,
+        resource="pods",
+        subresource=info.subresource if info is not None else "exec",
+        name=unquote(found["name"]),
+        namespace=answer.namespace(facts),
     )
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"{answer.who(facts)} may not {asked.phrase}: the verb create on pods/{info.subresource} is missing.",
+        summary=f"{answer.who(facts)} may not {asked.phrase} over a WebSocket: that needs the verb create on "
+        f"pods/{asked.subresource} beside get.",
         evidence=(
             *evidence.refused(facts),
-            Evidence(f"a GET of pods/{info.subresource}, which passed the check for get", "request"),
+            *(
+                (Evidence(f"a GET of pods/{asked.subresource}, which passed the check for get", "request"),)
+                if info
+                else ()
+            ),
             *evidence.identity(facts),
         ),
-        fix=(rbac_grant.fix(asked), rbac_grant.check(asked)),
+        fix=(
+            rbac_grant.fix(asked, "grant exactly that (a WebSocket needs get and create, SPDY needs create):"),
+            rbac_grant.check(asked),
+        ),
     )
 
 

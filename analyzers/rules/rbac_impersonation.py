@@ -25,39 +25,48 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence, rbac_grant
 from analyzers.attributes import Attributes
-from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
+from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _VERB = re.compile(r"^impersonate(?:-on)?(?::|$)")
 _SERVICE_ACCOUNT = re.compile(r"^system:serviceaccount:([^:]+):([^:]+)$")
+_PLACEHOLDERS = {"users": "USER", "groups": "GROUP", "serviceaccounts": "SERVICEACCOUNT", "uids": "UID"}
 _KINDS = {"users": "user", "groups": "group", "serviceaccounts": "service account", "uids": "user id", "nodes": "node"}
 
 
 def check(facts: Facts) -> Finding | None:
     """A refusal whose verb is impersonate, in the form of any server since 1.6."""
     name = facts.status.name if facts.status is not None else ""
+    if not name and not facts.exchange.request.known:
+        name = answer.name(facts)
     asked = Attributes.of_refusal(answer.said(facts), name) if answer.code(facts) == 403 else None
     if asked is None or not _VERB.match(asked.verb):
         return None
     target = _target(facts, asked)
-    grant = _legacy_grant(asked, target)
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
         summary=f"{asked.user} may not act as {_named(target)}.",
-        evidence=(*evidence.refused(facts), *_headers(facts), *evidence.identity(facts)),
+        evidence=(*evidence.refused(facts), *evidence.identity(facts)),
         fix=(
             Fix("leave out --as, --as-group and --as-uid, and as: in the kubeconfig, to act as yourself"),
-            rbac_grant.fix(
-                grant, f"allow this user to act as them, with everything they may do{_also(facts, target)}:"
-            ),
-            rbac_grant.check(grant),
+            *_grants(facts, asked, target),
         ),
     )
+
+
+def _grants(facts: Facts, asked: Attributes, target: Attributes) -> tuple[Fix, ...]:
+    if target.name == "system:masters":
+        # Whoever may act as one of them is one of them; newer servers refuse it to everybody.
+        return (Fix(f"bind {asked.user} to a role with what is needed: system:masters may do everything",
+                    by="a cluster administrator"),)  # fmt: skip
+    grant = _legacy_grant(asked, target)
+    text = f"let {asked.user} do whatever {_whom(target)} may do{_also(facts, target)}:"
+    return rbac_grant.fix(grant, text), rbac_grant.check(grant)
 
 
 def _target(facts: Facts, asked: Attributes) -> Attributes:
@@ -68,7 +77,10 @@ def _target(facts: Facts, asked: Attributes) -> Attributes:
             return replace(
                 asked, resource="serviceaccounts", namespace=found[1], name=found[2], group="", subresource="", path=""
             )
-        return replace(asked, resource="users", namespace="", name=user, group="", subresource="", path="")
+        kind = "users"
+        if not user:  # the request is not known; the verb still says what kind of user it was
+            kind = "serviceaccounts" if ":serviceaccount" in asked.verb else "nodes" if "-node" in asked.verb else kind
+        return replace(asked, resource=kind, namespace="", name=user, group="", subresource="", path="")
     return asked
 
 
@@ -76,7 +88,19 @@ def _legacy_grant(asked: Attributes, target: Attributes) -> Attributes:
     """The verb impersonate is understood by every server; the finer verbs of 1.36 only narrow it."""
     group = "authentication.k8s.io" if target.resource in ("uids", "userextras") else ""
     resource = "users" if target.resource == "nodes" else target.resource
-    return replace(target, verb="impersonate", group=group, resource=resource, user=asked.user)
+    # Without a name the grant would be for everybody at once.
+    name = target.name or _PLACEHOLDERS.get(resource, "NAME")
+    return replace(target, verb="impersonate", group=group, resource=resource, name=name, user=asked.user)
+
+
+def _whom(target: Attributes) -> str:
+    if target.resource == "serviceaccounts":
+        return f"service account {target.name}" if target.name else "that service account"
+    if target.resource == "userextras":
+        return "users with that extra field"
+    if target.resource == "groups":
+        return f"members of {target.name}" if target.name else "members of that group"
+    return target.name or "that user"
 
 
 def _named(target: Attributes) -> str:
@@ -84,19 +108,18 @@ def _named(target: Attributes) -> str:
     if target.resource == "userextras":
         return f"a user with the extra field {target.subresource} set"
     where = f" of namespace {target.namespace}" if target.resource == "serviceaccounts" and target.namespace else ""
-    return f"{kind} {target.name}{where}".rstrip() if target.name else f"another {kind}"
+    if not target.name:
+        return kind if kind == "somebody else" else f"another {kind}"
+    return f"{kind} {target.name}{where}"
 
 
 def _also(facts: Facts, target: Attributes) -> str:
-    groups = facts.impersonation.groups if facts.impersonation is not None else ()
-    return " (each --as-group needs the same for groups)" if groups and target.resource != "groups" else ""
-
-
-def _headers(facts: Facts) -> tuple[Evidence, ...]:
-    found = facts.impersonation
-    if found is None:
-        return ()
-    return (Evidence(f"asked in the name of {found.user or 'nobody'}", "request header Impersonate-User"),)
+    acting = facts.impersonation
+    if acting is None or target.resource == "groups":
+        return ""
+    also = [f"--resource=groups --resource-name={group}" for group in acting.groups]
+    also += [f"--resource=uids.authentication.k8s.io --resource-name={acting.uid}"] if acting.uid else []
+    return f" (and the same with {' and '.join(also)})" if also else ""
 
 
 RULE = Rule(id="rbac-impersonation", category=Category.RBAC, step=Step.AUTHORIZATION, check=check)

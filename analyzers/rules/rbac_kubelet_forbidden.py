@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _KUBELET = re.compile(
-    r"Forbidden \(user=(?P<user>.*?), verb=(?P<verb>[^,]*), resource=(?P<resource>[^,]*), "
+    r"Forbidden \(user=(?P<user>.*?), verb=(?P<verb>[^,]*), resource=(?P<resource>[^,]*), ?"
     r"subresource(?:\(s\))?=\[?(?P<sub>[^\])]*)"
 )
 

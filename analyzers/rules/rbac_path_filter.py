@@ -25,25 +25,33 @@ from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_FILTER = re.compile(r"^\s*(?:Forbidden|<h3>Unauthorized</h3>|RBAC: access denied)\s*$")
+# client-go puts what was asked for behind a text that is no Status.
+_FILTER = re.compile(
+    r"^\s*(?:Forbidden|<h3>Unauthorized</h3>|RBAC: access denied)\s*(?:\((?:get|post|put|patch|delete)\b[^)]*\)\s*)?$"
+)
 
 
 def check(facts: Facts) -> Finding | None:
     """The words of kubectl proxy's and Envoy's filters, from a server that is no API server."""
     response = facts.exchange.response
-    if response is None or answer.code(facts) != 403 or facts.status is not None or facts.audit_id:
+    text = answer.said(facts)
+    if response is None or answer.code(facts) != 403 or facts.audit_id:
         return None
-    if facts.exchange.tunnel or not _FILTER.match(facts.text):
+    if facts.status is not None and facts.exchange.request.known:
         return None
-    mesh = "RBAC: access denied" in facts.text
+    if facts.status is not None and text == "Forbidden":  # the reason of a Status, whose message was not shown
+        return None
+    if facts.exchange.tunnel or not _FILTER.match(text):
+        return None
+    mesh = "RBAC: access denied" in text
     filtered = "A service mesh" if mesh else "kubectl proxy, or a filter like it,"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
-        summary=f"{filtered} at {answer.server(facts)} does not let this path through.",
-        evidence=(*evidence.refused(facts), evidence.no_audit_id()),
+        summary=f"{filtered}{f' at {at}' if (at := answer.server(facts)) else ''} does not let this path through.",
+        evidence=(*evidence.refused(facts), *((evidence.no_audit_id(),) if response.headers else ())),
         fix=(
             Fix("ask the API server itself, with a context whose server is the cluster's own address"),
             Fix(

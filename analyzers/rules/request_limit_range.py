@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _LIMIT = re.compile(
-    r"(?:minimum|maximum) \S+ usage per \S+ is [^,\]]+(?:, but [^,\]]+| ?\.[^,\]]*)?"
-    r"|\S+ max limit to request ratio per \S+ is [^,\]]+(?:, but [^,\]]+)?"
+    r"(?:minimum|maximum) \S{1,253} usage per \S{1,63} is [^,\]]+(?:, but [^,\]]+| ?\.[^,\]]*)?"
+    r"|(?<!\S)\S+ max limit to request ratio per \S{1,63} is [^,\]]+(?:, but [^,\]]+)?"
 )
 
 
@@ -40,12 +40,15 @@ def check(facts: Facts) -> Finding | None:
     if not limits:
         return None
     scope = answer.scope(facts).split()
+    namespace = answer.namespace(facts)
+    what = answer.thing(facts).partition(" in namespace")[0]
+    whose = f"namespace {namespace}" if namespace else "the namespace"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The LimitRange of the namespace does not allow {answer.thing(facts)}: {'; '.join(limits[:3])}.",
+        summary=f"The LimitRange of {whose} does not allow {what}: {'; '.join(limits[:3])}.",
         evidence=evidence.refused(facts),
         fix=(
             Fix("see which sizes are allowed:", commands=(shlex.join(["kubectl", "describe", "limitrange", *scope]),)),

@@ -19,6 +19,7 @@ References
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
@@ -26,6 +27,10 @@ from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
+
+_LISTED = re.compile(
+    r"(?:accepted media types include: |media types are accepted: |Available representations: )(?P<types>[^\n]*)"
+)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -35,27 +40,33 @@ def check(facts: Facts) -> Finding | None:
         return None
     header = "Accept" if code == 406 else "Content-Type"
     value = facts.exchange.request.headers.get(header)
-    asked = f"{header}: {value}" if value else f"no {header}"
-    patch = facts.exchange.request.method == "PATCH"
+    asked = Evidence(f"{header}: {value}" if value else f"no {header}", "request header")
+    known, listed = facts.exchange.request.known, _LISTED.search(answer.said(facts))
+    types = listed["types"].replace(",", " ").split() if listed is not None else []
+    taken = ", ".join(one for one in types if ";" not in one and one != "application/json")
+    patch = facts.exchange.request.method == "PATCH" or (not known and "-patch+" in taken)
+    about = f" for {answer.thing(facts)}" if known else ""
     if code == 406:
-        summary = f"The API server cannot answer for {answer.thing(facts)} in a format that the client accepts."
+        summary = f"The API server cannot answer{about} in a format that the client accepts."
     else:
-        summary = (
-            f"The API server cannot read {'a patch' if patch else 'a body'} of this format for {answer.thing(facts)}."
-        )
+        summary = f"The API server cannot read {'a patch' if patch else 'a body'} of this format{about}."
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
         summary=summary,
-        evidence=(*evidence.refused(facts), Evidence(asked, "request header")),
-        fix=(
-            Fix("patch custom resources with kubectl patch --type=merge")
-            if patch
-            else Fix(f"send {header}: application/json"),
-        ),
+        evidence=(*evidence.refused(facts), *((asked,) if known else ())),
+        fix=(_fix(header, patch, taken),),
     )
+
+
+def _fix(header: str, patch: bool, taken: str) -> Fix:
+    if patch and "strategic" not in taken:
+        return Fix("patch with kubectl patch --type=merge (or json): custom resources have no strategic merge patch")
+    if patch:
+        return Fix(f"send {header} with one of: {taken}")
+    return Fix(f"send {header}: application/json" + (f", or another of: {taken}" if taken else ""))
 
 
 RULE = Rule(id="request-media-type", category=Category.REQUEST, step=Step.REQUEST, check=check)

@@ -16,6 +16,7 @@ References
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
+
+_TEXT = re.compile(r'(?:^|: )(?P<verb>\w*) ?is not supported on resources of kind "(?P<what>[^"]*)"')
 
 
 def check(facts: Facts) -> Finding | None:
@@ -34,6 +37,11 @@ def check(facts: Facts) -> Finding | None:
     verb = info.verb if info is not None and info.verb else facts.exchange.request.method
     sub = f"/{info.subresource}" if info is not None and info.subresource else ""
     what = f"{answer.typed(facts)}{sub}" if answer.typed(facts) else answer.thing(facts)
+    resource = info.resource if info is not None else ""
+    if info is None:
+        found = _TEXT.search(answer.said(facts))
+        verb, what = (found["verb"] or "asked for", found["what"]) if found else ("asked for", "what was asked for")
+        resource = found["what"].partition(".")[0] if found else ""
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -44,10 +52,7 @@ def check(facts: Facts) -> Finding | None:
         fix=(
             Fix(
                 "see which verbs the type has:",
-                commands=(
-                    "kubectl api-resources -o wide"
-                    + (f" | grep {shlex.quote(info.resource)}" if info and info.resource else ""),
-                ),
+                commands=("kubectl api-resources -o wide" + (f" | grep {shlex.quote(resource)}" if resource else ""),),
             ),
         ),
     )

@@ -18,6 +18,7 @@ References
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,7 @@ from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_TEXTS = ("the server could not find the requested resource", "404 page not found")
+_TEXT = re.compile(r"(?:^|: )(?:the server could not find the requested resource|404 page not found)")
 
 
 def check(facts: Facts) -> Finding | None:
@@ -36,7 +37,7 @@ def check(facts: Facts) -> Finding | None:
     if answer.code(facts) != 404 or answer.from_policy(facts) or answer.html(facts):
         return None
     named = facts.status is not None and bool(facts.status.name)
-    if not text.startswith(_TEXTS) and (facts.status is not None or answer.foreign(facts) or text):
+    if not _TEXT.search(text) and (facts.status is not None or answer.foreign(facts) or text):
         return None
     info = facts.request_info
     if named and info is not None and info.subresource in ("log", "exec", "attach", "portforward"):
@@ -50,9 +51,14 @@ def check(facts: Facts) -> Finding | None:
             "kubectl api-resources | grep -i " + shlex.quote(info.resource),
             shlex.join(["kubectl", "api-resources", *group]) if group else "kubectl api-versions",
         )
-    else:
+    elif facts.exchange.request.known:
         summary = f"This API server does not serve the path {answer.thing(facts)}."
         look = ("kubectl api-versions", "kubectl get --raw /")
+    else:
+        typed = answer.typed(facts)
+        summary = f"This API server does not serve {typed or 'the type or path that was asked for'}."
+        grep = f" | grep -i {shlex.quote(typed.partition('.')[0])}" if typed else ""
+        look = (f"kubectl api-resources{grep}", "kubectl api-versions")
     return Finding(
         rule=RULE.id,
         category=RULE.category,

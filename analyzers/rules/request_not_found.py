@@ -22,12 +22,19 @@ from typing import TYPE_CHECKING
 from analyzers import answer, evidence
 from analyzers.attributes import thing as named_thing
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
-from analyzers.rules import request_namespace_missing, request_no_such_type
+from analyzers.rules import request_container, request_exec_target, request_namespace_missing, request_no_such_type
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
 
-_NARROWER = (request_namespace_missing.check, request_no_such_type.check)
+_NARROWER = (
+    request_container.check,
+    request_exec_target.check,
+    request_namespace_missing.check,
+    request_no_such_type.check,
+)
+_WITHOUT_NAMESPACE = frozenset({"namespaces", "nodes", "persistentvolumes", "clusterroles", "clusterrolebindings",
+                                "storageclasses", "customresourcedefinitions", "ingressclasses"})  # fmt: skip
 
 
 def check(facts: Facts) -> Finding | None:
@@ -39,13 +46,17 @@ def check(facts: Facts) -> Finding | None:
         return None
     kind = status.details.kind or (info.resource if info else "")
     group = status.details.group or (info.api_group if info and kind == info.resource else "")
-    name = status.name or (info.name if info else "")
-    namespace = info.namespace if info and kind != "namespaces" else ""
+    if not kind and (about := answer.subject(facts)) is not None:
+        kind, group = about.resource, about.group
+    name = status.name or answer.name(facts)
+    namespace = answer.namespace(facts) if kind != "namespaces" else ""
     what = named_thing(group, kind, name, namespace) if kind else answer.thing(facts)
     typed = f"{kind}.{group}" if group else kind
     fixes = []
     if typed:
         scope = ["-n", namespace] if namespace else []
+        if info is None and not namespace and kind not in _WITHOUT_NAMESPACE:
+            scope = ["-A"]
         fixes.append(Fix("see what is there:", commands=(shlex.join(["kubectl", "get", typed, *scope]),)))
     if namespace and name:
         everywhere = ["kubectl", "get", typed, "-A", "--field-selector", f"metadata.name={name}"]
@@ -56,7 +67,7 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"There is no {what}." if kind else f"{what} was not found.",
+        summary=f"There is no {what}." if kind else f"{what[:1].upper()}{what[1:]} was not found.",
         evidence=evidence.refused(facts),
         fix=tuple(fixes),
     )

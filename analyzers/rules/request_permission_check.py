@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _SIGNER = re.compile(r'user not permitted to (?P<verb>approve|sign|attest)[^"]*"(?P<signer>[^"]*)"')
-_OWNER = re.compile(r"cannot set (?:an ownerRef|blockOwnerDeletion)[^,]*(?:can't delete|can't set finalizers on)")
+_ROLE = re.compile(r"--clusterrole=(\S+)")
+_OWNER = re.compile(
+    r"cannot set (?:an ownerRef|blockOwnerDeletion)[^,]*"
+    r"(?:can't delete|can't set finalizers on|cannot find RESTMapping)"
+)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -40,25 +44,44 @@ def check(facts: Facts) -> Finding | None:
     text = answer.said(facts)
     if answer.code(facts) != 403 or answer.from_policy(facts):
         return None
+    fixes: tuple[Fix, ...] = ()
     if found := _SIGNER.search(text):
         asked = Attributes(
-            user=facts.user, verb=found["verb"], group="certificates.k8s.io", resource="signers", name=found["signer"]
+            user=facts.user or "USER",
+            verb=found["verb"],
+            group="certificates.k8s.io",
+            resource="signers",
+            name=found["signer"],
         )
         summary = f"{answer.who(facts)} may not {found['verb']} certificates for the signer {found['signer']}."
         fix = _by_manifest(asked)
     elif _OWNER.search(text):
         delete = "can't delete" in text
-        need = "delete" if delete else "update its finalizers"
-        summary = f"{answer.who(facts)} may not name an owner in {answer.thing(facts)} without the right to {need}."
-        fix = Fix(
-            "grant the verb delete on the owner's type"
-            if delete
-            else "grant update on RESOURCE/finalizers of the owner",
-            by="a cluster administrator",
-            commands=()
-            if delete
-            else ("kubectl create clusterrole owner-finalizers --verb=update --resource=RESOURCE.GROUP/finalizers",),
-        )
+        what = answer.thing(facts)
+        if delete:
+            asked = Attributes(
+                user=facts.user or "USER",
+                verb="delete",
+                group=_group(facts),
+                resource=answer.typed(facts).partition(".")[0] or "RESOURCE",
+                name=answer.name(facts),
+                namespace=answer.namespace(facts),
+            )
+            summary = f"{answer.who(facts)} may not give {what} an owner: that needs the right to delete it."
+            fix = rbac_grant.fix(asked)
+        else:
+            summary = (
+                f"{answer.who(facts)} may not let {what} hold up the deletion of its owner (blockOwnerDeletion): that "
+                "needs the right to update the owner's finalizers."
+            )
+            fixes = (Fix("leave out blockOwnerDeletion"),)
+            fix = Fix(
+                "grant update on the finalizers of the owner's type:",
+                by="a cluster administrator",
+                commands=(
+                    "kubectl create clusterrole owner-finalizers --verb=update --resource=RESOURCE.GROUP/finalizers",
+                ),
+            )
     else:
         return None
     return Finding(
@@ -68,8 +91,12 @@ def check(facts: Facts) -> Finding | None:
         step=RULE.step,
         summary=summary,
         evidence=(*evidence.refused(facts), *evidence.identity(facts)),
-        fix=(fix,),
+        fix=(*fixes, fix),
     )
+
+
+def _group(facts: Facts) -> str:
+    return answer.typed(facts).partition(".")[2]
 
 
 def _by_manifest(asked: Attributes) -> Fix:
@@ -78,11 +105,13 @@ def _by_manifest(asked: Attributes) -> Fix:
         f'{{"apiGroups":["{asked.group}"],"resources":["signers"],"verbs":["{asked.verb}"],'
         f'"resourceNames":["{asked.name}"]}}'
     )
+    bind = rbac_grant.commands(asked)[1]
+    called = _ROLE.search(bind)
+    name = called[1] if called is not None else f"signers-{asked.verb}"
     role = (
         '{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole",'
-        f'"metadata":{{"name":"signers-{asked.verb}"}},"rules":[{rule}]}}'
+        f'"metadata":{{"name":"{name}"}},"rules":[{rule}]}}'
     )
-    bind = rbac_grant.commands(asked)[1] if asked.user else "kubectl create clusterrolebinding …"
     return Fix(
         "grant exactly that:", by="a cluster administrator", commands=(f"echo '{role}' | kubectl apply -f -", bind)
     )

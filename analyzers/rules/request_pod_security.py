@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _VIOLATES = re.compile(r'\bviolates PodSecurity "(?P<level>[^":]*):(?P<version>[^"]*)": (?P<checks>.*)', re.DOTALL)
-_CHECK = re.compile(r"(?P<check>[^(,]+?) \((?P<detail>(?:[^()]|\([^()]*\))*)\)")
+_CHECK = re.compile(r"(?P<check>[^(,]{1,200}?) \((?P<detail>(?:[^()]|\([^()]*\))*)\)")
 
 
 def check(facts: Facts) -> Finding | None:
@@ -37,8 +37,8 @@ def check(facts: Facts) -> Finding | None:
     )
     if found is None:
         return None
-    info = facts.request_info
-    namespace = info.namespace if info is not None else ""
+    namespace = answer.namespace(facts)
+    whose = f"Namespace {namespace}" if namespace else "The namespace"
     checks = tuple(_CHECK.finditer(found["checks"]))
     names = ", ".join(part["check"].strip() for part in checks) or found["checks"]
     label = f"kubectl get namespace {namespace or 'NAMESPACE'} -o jsonpath='{{.metadata.labels}}'"
@@ -47,11 +47,14 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"Namespace {namespace} enforces Pod Security level {found['level']}, and "
+        summary=f"{whose} enforces Pod Security level {found['level']}, and "
         f"{answer.thing(facts).partition(' in namespace')[0]} breaks it: {names}.",
         evidence=(
             evidence.answer(facts),
-            *(Evidence(f"{part['check'].strip()}: {part['detail']}", "response body, message") for part in checks),
+            *(
+                Evidence(f"{part['check'].strip()} ({part['detail']})", evidence.message_place(facts))
+                for part in checks
+            ),
             *(() if checks else (evidence.message(facts),)),
         ),
         fix=(

@@ -33,7 +33,11 @@ _DENIED = re.compile(
     r"(?:: (?P<why>.*))?",
     re.DOTALL,
 )
-_BROKEN = re.compile(r"failed to configure (?:policy|binding): (?P<why>.*)", re.DOTALL)
+_BROKEN = re.compile(
+    r"(?:(?P<kind>ValidatingAdmissionPolicy|\bpolicy) '(?P<policy>[^']*)'(?: with binding '(?P<binding>[^']*)')?.*?)?"
+    r"(?:failed to configure (?P<part>policy|binding)|(?P<expression>expression '.{0,2000}?' resulted in error)): (?P<why>.*)",
+    re.DOTALL,
+)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -42,20 +46,19 @@ def check(facts: Facts) -> Finding | None:
     found, broken = _DENIED.search(text), _BROKEN.search(text)
     if answer.code(facts) < 400 or not (found or broken) or "admission webhook" in text:
         return None
-    if found is None:
-        summary = f"An admission policy that cannot be used stands in the way of {answer.thing(facts)}."
-        fix = Fix("correct the policy or its binding, as the message says", by="a cluster administrator")
+    if broken is not None:
+        summary, fixes = _cannot_be_used(facts, broken)
     else:
-        validating = found["kind"] != "policy"
+        assert found is not None
         why = " ".join((found["why"] or "").split()).rstrip(".")
         said = f": {why}" if why and len(why) <= 200 else ""
-        summary = f"The admission policy {found['policy']} does not allow {answer.thing(facts)}{said}."
-        kind = "validatingadmissionpolicy" if validating else "mutatingadmissionpolicy"
-        fix = Fix(
-            "see what the policy asks for, and where it is bound:",
-            commands=(
-                shlex.join(["kubectl", "get", kind, found["policy"], "-o", "yaml"]),
-                shlex.join(["kubectl", "get", kind + "binding", found["binding"], "-o", "yaml"]),
+        end = "" if said.endswith(("?", "!")) else "."
+        summary = f"The admission policy {found['policy']} does not allow {answer.thing(facts)}{said}{end}"
+        fixes = (
+            Fix("change the object as the message asks"),
+            Fix(
+                "see what the policy asks for, and where it is bound:",
+                commands=_look(found["kind"], found["policy"], found["binding"]),
             ),
         )
     return Finding(
@@ -65,8 +68,37 @@ def check(facts: Facts) -> Finding | None:
         step=RULE.step,
         summary=summary,
         evidence=evidence.refused(facts),
-        fix=(Fix("change the object as the message asks"), fix) if found else (fix,),
+        fix=fixes,
     )
+
+
+def _cannot_be_used(facts: Facts, found: re.Match[str]) -> tuple[str, tuple[Fix, ...]]:
+    """Its parameters or its expression fail, and the policy says that then nothing may pass."""
+    why = " ".join(found["why"].split()).rstrip(".")
+    named = f"The admission policy {found['policy']}" if found["policy"] else "An admission policy"
+    summary = (
+        f"{named} cannot be used and stands in the way of {answer.thing(facts)}{f': {why}' if len(why) <= 200 else ''}."
+    )
+    by = "a cluster administrator"
+    repair = {
+        "policy": "correct paramKind of the policy, or install the type that it names:",
+        "binding": "make the object that paramRef of the binding names, or correct paramRef:",
+    }.get(found["part"] or "", "correct the expression so that it holds for objects without those fields (has(…), ?.):")
+    commands = _look(found["kind"] or "", found["policy"], found["binding"] or "")
+    fix = Fix(repair, by=by, commands=commands)
+    if found["expression"]:
+        return summary, (Fix("give the object the field that the expression reads"), fix)
+    return summary, (fix,)
+
+
+def _look(kind: str, policy: str | None, binding: str) -> tuple[str, ...]:
+    if not policy:
+        return ("kubectl get validatingadmissionpolicies,validatingadmissionpolicybindings",)
+    resource = "mutatingadmissionpolicy" if kind == "policy" else "validatingadmissionpolicy"
+    found = [["kubectl", "get", resource, policy, "-o", "yaml"]]
+    if binding:
+        found.append(["kubectl", "get", f"{resource}binding", binding, "-o", "yaml"])
+    return tuple(shlex.join(words) for words in found)
 
 
 RULE = Rule(id="request-policy-denied", category=Category.REQUEST, step=Step.ADMISSION, check=check)

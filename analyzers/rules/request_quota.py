@@ -42,18 +42,16 @@ def check(facts: Facts) -> Finding | None:
     found = _QUOTA.search(answer.said(facts)) if answer.code(facts) == 403 and not answer.from_policy(facts) else None
     if found is None:
         return None
-    info = facts.request_info
-    namespace = info.namespace if info is not None else ""
+    namespace = answer.namespace(facts)
     where = f" of namespace {namespace}" if namespace else ""
     what = answer.thing(facts)
     quota = found["exceeded"] or found["failed"] or found["unknown"] or ""
     if found["exceeded"]:
-        summary = (
-            f"Quota {quota}{where} is used up: {found['requested']} was asked for, "
-            f"{found['used']} is in use, {found['limited']} is the limit."
-        )
+        summary = _exceeded(f"Quota {quota}{where}", found)
     elif found["failed"]:
-        summary = f"Quota {quota}{where} wants {what} to state {found['missing'].rstrip('.')}."
+        summary = (
+            f"Quota {quota}{where} wants {what.partition(' in namespace')[0]} to state {_missing(found['missing'])}."
+        )
     elif found["unknown"]:
         summary = f"Quota {quota}{where} has not been counted yet, so nothing can be made that it limits."
     elif found["consume"]:
@@ -70,14 +68,46 @@ def check(facts: Facts) -> Finding | None:
         evidence=evidence.refused(facts),
         fix=(
             Fix("see what is used and what is allowed:", commands=(shlex.join(describe),)),
+            _way_out(found),
             Fix(
-                "state requests and limits for every container"
-                if found["failed"]
-                else "use less, or delete what is not needed"
+                "raise the quota" if not found["consume"] else "make a quota that allows it",
+                by="a cluster administrator",
             ),
-            Fix("raise the quota", by="an administrator of the cluster's quotas"),
         ),
     )
+
+
+def _exceeded(quota: str, found: re.Match[str]) -> str:
+    """Only what does not fit is worth a word; the message lists it with what is used and allowed."""
+    asked, used, limit = (_amounts(found[part]) for part in ("requested", "used", "limited"))
+    if not asked or set(asked) - set(used) or set(asked) - set(limit):
+        return (
+            f"{quota} is used up: {found['requested']} was asked for, {found['used']} of {found['limited']} is in use."
+        )
+    if all(limit[what] == "0" for what in asked):
+        return f"{quota} allows no {' and no '.join(asked)} at all."
+    parts = (f"{used[what]} of {limit[what]} {what} are in use, and {asked[what]} more was asked for" for what in asked)
+    return f"{quota} is used up: {'; '.join(parts)}."
+
+
+def _amounts(text: str) -> dict[str, str]:
+    pairs = (part.partition("=") for part in text.strip().rstrip(".").split(","))
+    return {what.strip(): amount.strip() for what, mark, amount in pairs if mark}
+
+
+def _missing(text: str) -> str:
+    """``limits.cpu for: c`` as ``limits.cpu for container c``."""
+    return re.sub(r"\s+for: (\S+)", lambda found: f" for container {found[1]}", text.rstrip("."))
+
+
+def _way_out(found: re.Match[str]) -> Fix:
+    if found["failed"]:
+        return Fix("state requests and limits for every container")
+    if found["unknown"]:
+        return Fix("try again in a few seconds; if it lasts, the controller manager does not run")
+    if found["consume"]:
+        return Fix("ask for another class of storage, priority or device, which needs no quota")
+    return Fix("use less, or delete what is not needed")
 
 
 RULE = Rule(id="request-quota", category=Category.REQUEST, step=Step.ADMISSION, check=check)

@@ -2,11 +2,13 @@
 
 What you see
     Error from server (BadRequest): the name of the object (web) does not match the name on the URL (app)
-    Error from server (BadRequest): container nginx is not valid for pod web
+    Error from server (BadRequest): field label not supported: spec.image
+    Error from server (BadRequest): the namespace of the provided object does not match the namespace sent on the
+    request
 
 Why it happens
-    The request contradicts itself or the object it is about: names or namespaces that differ, a container that the pod
-    does not have, a query that cannot be read, a pod that is not scheduled yet. The message says which.
+    The request contradicts itself or the object it is about: names or namespaces that differ, a selector, time-out or
+    version that cannot be read, a group to act as without a user. The message says which.
 
 What to do
     Correct what the message names.
@@ -18,7 +20,6 @@ References
 from __future__ import annotations
 
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
@@ -36,8 +37,10 @@ from analyzers.rules import (
     network_upgrade_stripped,
     rbac_kubelet_forbidden,
     rbac_path_filter,
+    request_container,
     request_decoding,
     request_disruption_budget,
+    request_exec_target,
     request_namespace_missing,
     request_no_such_type,
     request_not_found,
@@ -63,8 +66,10 @@ _NARROWER = (
     network_upgrade_stripped.check,
     rbac_kubelet_forbidden.check,
     rbac_path_filter.check,
+    request_container.check,
     request_decoding.check,
     request_disruption_budget.check,
+    request_exec_target.check,
     request_namespace_missing.check,
     request_no_such_type.check,
     request_not_found.check,
@@ -74,10 +79,54 @@ _NARROWER = (
 # The API server answers 500 to these, and nothing in it failed.
 _OWN_FAULT = re.compile(
     r"resourceVersion should not be set on objects to be created|^resourceVersion: Invalid value"
-    r"|failed to create RequestInfo|unable to determine kind and namespace from url"
+    r"|failed to create RequestInfo|unable to determine kind and namespace from url|without impersonating a user"
+    r"|^Testing value \S+ failed"  # of a JSON Patch, until Kubernetes 1.11
 )
-_CONTAINER = re.compile(r"a container name must be specified for pod|container \S+ is not valid for pod|choose one of")
-_WAITING = re.compile(r"waiting to start|does not have a host assigned|is not available")
+_CLIENT_WORDS = "the server rejected our request for an unknown reason"
+_FIXES = (
+    (
+        r"the name of the object \(.*\) does not match|name in URL does not match|doesn't match requested name",
+        "give the object the name that the request asks for, or ask for the object's name",
+    ),
+    (
+        r"namespace of the (?:provided )?object.* does not match|resourceAttributes\.namespace must match",
+        "leave out metadata.namespace, or ask in that namespace with -n",
+    ),
+    (
+        r"field label not supported|is not a known field selector|not supported for field selector",
+        "select by metadata.name, metadata.namespace or another field that the type offers (status.phase and "
+        "spec.nodeName of pods); filter by any other field afterwards, with -o jsonpath or jq",
+    ),
+    (
+        r"unable to parse requirement|invalid label|couldn't parse the selector|found '.*', expected",
+        "write the selector as KEY=VALUE, KEY!=VALUE, KEY in (A,B), KEY or !KEY, joined by commas",
+    ),
+    (r"continue (?:token|key)|when using continue", "list again from the start, without continue and resourceVersion"),
+    (
+        r"invalid resource version|resourceVersion: Invalid value|resourceVersion should not be set",
+        "leave out resourceVersion: it is the server's, and only a number that the server gave can be sent back",
+    ),
+    (
+        r"without impersonating a user",
+        "add --as (as: in the kubeconfig) beside --as-group, --as-uid or --as-user-extra, or leave those out too",
+    ),
+    (
+        r"metadata\.managedFields must be nil",
+        "take metadata.managedFields out of what is applied: the server keeps them",
+    ),
+    (r"invalid timeout specified", "write the time-out as a duration with a unit, such as 30s or 5m"),
+    (
+        r"Upgrade request required",
+        "use kubectl exec, attach or port-forward: a plain request cannot become the stream that this needs",
+    ),
+    (r"Name parameter invalid|name must be provided|Name parameter required", "name an object that can exist"),
+    (r"strconv\.ParseInt", "write a whole number there (limit, timeoutSeconds, tailLines, sinceSeconds …)"),
+    (
+        r"the server rejected our request for an unknown reason",
+        "see what answered, and what it said: kubectl shows no more of it. Most often the kubeconfig's server begins "
+        "with http:// where https:// belongs, or a gateway on the way refuses the request",
+    ),
+)
 
 
 def check(facts: Facts) -> Finding | None:
@@ -88,8 +137,11 @@ def check(facts: Facts) -> Finding | None:
         return None
     if facts.exchange.tunnel or answer.from_policy(facts):
         return None
-    why = " ".join(answer.said(facts).split()).rstrip(".")
-    about = "The request" if facts.request_info is None else f"The request for {answer.thing(facts)}"
+    why = " ".join(answer.said(facts).split()).rstrip(". ")
+    known = facts.exchange.request.known
+    about = f"The request for {answer.thing(facts)}" if known else "The request"
+    if "without impersonating a user" in why:  # quotes a Go struct
+        why = "it asks to act as a member of a group, or with an extra field, and not as whom"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
@@ -97,20 +149,15 @@ def check(facts: Facts) -> Finding | None:
         step=RULE.step,
         summary=f"{about} was refused{f': {why}' if 0 < len(why) <= 200 else f' ({code})'}.",
         evidence=tuple(found for found in evidence.refused(facts) if found.text),
-        fix=(_fix(facts, why),),
+        fix=(_fix(facts),),
     )
 
 
-def _fix(facts: Facts, why: str) -> Fix:
-    info = facts.request_info
-    if info is not None and info.resource == "pods" and _CONTAINER.search(why):
-        names = "jsonpath={.spec.containers[*].name}"
-        get = ["kubectl", "get", "pod", info.name, *answer.scope(facts).split(), "-o", names]
-        return Fix("name one of the pod's containers with -c:", commands=(shlex.join(get),))
-    if info is not None and info.resource == "pods" and _WAITING.search(why):
-        describe = ["kubectl", "describe", "pod", info.name, *answer.scope(facts).split()]
-        return Fix("the pod does not run yet; see what it waits for:", commands=(shlex.join(describe),))
-    return Fix("correct what the message names")
+def _fix(facts: Facts) -> Fix:
+    text = answer.said(facts)
+    ways = (way for words, way in _FIXES if re.search(words, text))
+    commands = ("kubectl config view --minify", "kubectl get --raw /version -v=8") if _CLIENT_WORDS in text else ()
+    return Fix(next(ways, "correct what the message names"), commands=commands)
 
 
 RULE = Rule(id="request-refused", category=Category.REQUEST, step=Step.REQUEST, check=check)

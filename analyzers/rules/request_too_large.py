@@ -38,18 +38,22 @@ def check(facts: Facts) -> Finding | None:
     if not (etcd or own) or answer.from_policy(facts):
         return None
     size = facts.exchange.request.body_bytes
+    about = f" for {answer.thing(facts)}" if facts.exchange.request.known else ""
+    many = "maximum operations in a JSON patch" in answer.said(facts)
     who = "etcd" if etcd else "the API server"
     return Finding(
         rule=RULE.id,
         category=RULE.category,
         hop=Hop.ETCD if etcd else Hop.API_SERVER,
         step=Step.STORAGE if etcd else RULE.step,
-        summary=f"What was sent for {answer.thing(facts)} is larger than {who} takes.",
+        summary=f"What was sent{about} {'has more operations' if many else 'is larger'} than {who} takes.",
         evidence=(
             *evidence.refused(facts),
             *((Evidence(f"{size} bytes were sent", "request body"),) if size else ()),
         ),
-        fix=(
+        fix=(Fix("send the patch in several parts, or as a merge patch or an apply"),)
+        if many
+        else (
             Fix("split the object, or keep large data elsewhere and mount it"),
             Fix("use kubectl apply --server-side, or create: they keep no second copy in an annotation"),
         ),

@@ -33,6 +33,17 @@ _DENIED = re.compile(
     re.DOTALL,
 )
 
+# Known by the webhook's name or by how their messages begin.
+_ENGINES = (
+    (r"gatekeeper\.sh|^\S+ \[(?:denied by )?[a-z0-9][a-z0-9.-]*\] ", "Gatekeeper's", "kubectl get constraints"),
+    (
+        r"kyverno|was blocked due to the following policies",
+        "Kyverno's",
+        "kubectl get clusterpolicies.kyverno.io,policies.kyverno.io -A",
+    ),
+    (r"kubewarden", "Kubewarden's", "kubectl get clusteradmissionpolicies,admissionpolicies -A"),
+)
+
 
 def check(facts: Facts) -> Finding | None:
     """The API server's words around a webhook's no, whatever the code."""
@@ -46,16 +57,11 @@ def check(facts: Facts) -> Finding | None:
         summary = f"The admission webhook {found['name']} cannot be asked in a dry run."
         fixes: tuple[Fix, ...] = (Fix("leave out --dry-run=server, or use --dry-run=client, which asks nobody"),)
     else:
-        summary = f"The admission webhook {found['name']} does not allow {what}{said}."
+        end = "" if said.endswith(("?", "!")) else "."
+        summary = f"The admission webhook {found['name']} does not allow {what}{said}{end}"
         fixes = (
             Fix("change the object as the webhook's message asks"),
-            Fix(
-                "see whose webhook it is, and ask them:",
-                commands=(
-                    "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations "
-                    "-o custom-columns='NAME:.metadata.name,WEBHOOKS:.webhooks[*].name'",
-                ),
-            ),
+            _whose(f"{found['name']} {why}"),
         )
     return Finding(
         rule=RULE.id,
@@ -65,6 +71,19 @@ def check(facts: Facts) -> Finding | None:
         summary=summary,
         evidence=evidence.refused(facts),
         fix=fixes,
+    )
+
+
+def _whose(text: str) -> Fix:
+    for words, engine, command in _ENGINES:
+        if re.search(words, text):
+            return Fix(f"see what the policy says, and who may make an exception; it is {engine}:", commands=(command,))
+    return Fix(
+        "see whose webhook it is, and ask them:",
+        commands=(
+            "kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations "
+            "-o custom-columns='NAME:.metadata.name,WEBHOOKS:.webhooks[*].name'",
+        ),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from analyzers.exchange import Connection, Exchange, Failure, Request
@@ -10,6 +12,7 @@ from tests.cluster import pki
 from tests.cluster.identities import Identity
 from tests.cluster.record import Recorder, certificates_of, client_failure, save
 from tests.cluster.recordings.case import (
+    DAY,
     PODS,
     bearing,
     certified,
@@ -136,6 +139,41 @@ def tokens(r: Recorder) -> None:
         [r.send("GET", PODS, identity="badtoken", headers=protobuf)],
         f"{said}: the same, answered in protobuf",
     )
+
+
+@records("auth-clock-skew")
+def clocks(r: Recorder) -> None:
+    """The server's answers are as they came; what is set is the clock of the client that asked."""
+    said = f"recorded from kube-apiserver {r.version}"
+
+    def by_clock(asked: Exchange, ahead: float) -> Exchange:
+        return replace(asked, timing=replace(asked.timing, started=asked.timing.started + ahead))
+
+    expired = r.send("GET", PODS, identity=bearing("expired", signed(r, claims(r, -3600))))
+    early_claims = {**claims(r, 7200), "nbf": int(time.time()) + 1800}
+    early = r.send("GET", PODS, identity=bearing("early", signed(r, early_claims)))
+    tomorrow = certified(r, "jane", "dev", not_before=pki.DAY, not_after=20 * pki.DAY)
+    certificate = r.send("GET", PODS, identity=tomorrow)
+    unknown = r.send("GET", PODS, identity="badtoken")
+    shown = {
+        "hit": (
+            by_clock(expired, -7200),
+            "a token that ended an hour ago, by a client whose clock is two hours behind",
+        ),
+        "hit_ahead": (by_clock(early, 3600), "a token from the future, by a client whose clock is an hour ahead"),
+        "hit_certificate": (
+            by_clock(certificate, 2 * DAY),
+            "a certificate from the future, by a client two days ahead",
+        ),
+        "miss_expired": (expired, "a token that ended an hour ago, by a client whose clock is right"),
+        "miss_early": (early, "a token from the future by both clocks"),
+        "miss_unknown": (
+            by_clock(unknown, -7200),
+            "a token without dates, by a client whose clock is two hours behind",
+        ),
+    }
+    for name, (exchange, what) in shown.items():
+        save("auth-clock-skew", name, [exchange], f"{said}: {what}")
 
 
 @records("auth-unauthorized", alone=("--anonymous-auth=false",))

@@ -68,7 +68,38 @@ def _node(r: Recorder, name: str, port: int) -> None:
     r.cluster.arrange("POST", PODS, on_node)
 
 
-@records("health-kubelet", "rbac-kubelet-forbidden", alone=())
+# pkg/kubelet/kubelet_pods.go, pkg/kubelet/server/server.go and k8s.io/kubelet's cri/streaming, 1.36.
+_STATES = (
+    (
+        "n5",
+        400,
+        "request-container",
+        "hit_waiting",
+        'container "c" in pod "on-n5" is waiting to start: ContainerCreating',
+        "log",
+    ),
+    (
+        "n6",
+        400,
+        "request-container",
+        "hit_image",
+        'container "c" in pod "on-n6" is waiting to start: trying and failing to pull image',
+        "log",
+    ),
+    (
+        "n7",
+        400,
+        "request-container",
+        "hit_previous",
+        'previous terminated container "c" in pod "on-n7" not found',
+        "log?previous=true",
+    ),
+    ("n8", 500, "request-exec-target", "hit_container", 'container not found ("c")', "exec?command=ls&stdout=true"),
+    ("n9", 404, "request-exec-target", "hit_pod", "pod does not exist", "exec?command=ls&stdout=true"),
+)
+
+
+@records("health-kubelet", "rbac-kubelet-forbidden", "request-container", "request-exec-target", alone=())
 def kubelets(r: Recorder) -> None:
     said = f"recorded from kube-apiserver {r.version}"
     with servers.refused() as server:
@@ -120,6 +151,20 @@ def kubelets(r: Recorder) -> None:
             [r.send("GET", f"{PODS}/on-n4/log")],
             f"{said}, with a stand-in for the kubelet that fails: logs",
         )
+    for node, status, rule, name, answer, what in _STATES:
+        with _kubelet(status, answer.encode()) as port:
+            _node(r, node, port)
+            path = f"{PODS}/on-{node}/{what}"
+            spdy = {**UPGRADE, "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
+            exec_ = what.startswith("exec")
+            sent = r.send("POST", path, headers=spdy) if exec_ else r.send("GET", path)
+            save(
+                rule,
+                name,
+                [sent],
+                f"{said}, with a stand-in for the kubelet that answers in the kubelet's words: "
+                + ("exec" if exec_ else "logs"),
+            )
     with _kubelet(401, b"Unauthorized") as port:
         _node(r, "n3", port)
         save(

@@ -169,12 +169,6 @@ def invalid(r: Recorder) -> None:
     )
     save(
         "request-refused",
-        "hit_container",
-        [r.send("GET", "/api/v1/namespaces/default/pods/p0/log?container=nobody")],
-        f"{said}: a container that the pod does not have",
-    )
-    save(
-        "request-refused",
         "hit_continue",
         [r.send("GET", f"{PODS}?continue=nonsense")],
         f"{said}: a continue token that is none",

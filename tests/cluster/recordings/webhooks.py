@@ -16,6 +16,24 @@ from tests.cluster.recordings.case import (
     refused,
 )
 
+# Gatekeeper: pkg/webhook/policy.go, 3.14. Kyverno: pkg/webhooks/utils/block.go, 1.11.
+_POLICY_ENGINES = (
+    (
+        "gatekeeper",
+        403,
+        '[ns-must-have-gk] you must provide labels: {"gatekeeper"}\n[only-our-registry] container <c> has an invalid '
+        'image repo <busybox>, allowed repos are ["registry.example.com/"]',
+    ),
+    (
+        "kyverno",
+        0,
+        "\n\nresource ConfigMap/prod/new was blocked due to the following policies \n\nrequire-labels:\n"
+        "  check-team: 'validation error: label team is required. rule check-team failed at path "
+        "/metadata/labels/team/'\n",
+    ),
+    ("silent", 0, ""),
+)
+
 
 @records("health-webhook", "request-webhook-denied")
 def webhooks(r: Recorder) -> None:
@@ -53,6 +71,16 @@ def webhooks(r: Recorder) -> None:
                 f"hit_{code or 'default'}",
                 [post(namespace)],
                 f"{said}: a webhook that refuses with {code or 'no code of its own'}",
+            )
+    for name, code, words in _POLICY_ENGINES:
+        with faults.refusing_webhook(r.cluster, webhook.deny(words, **({"code": code} if code else {}))) as namespace:
+            save(
+                "request-webhook-denied",
+                f"hit_{name}",
+                [post(namespace)],
+                f"{said}: a webhook that refuses in the words of {name.capitalize()}"
+                if words
+                else f"{said}: a webhook that refuses without a word",
             )
     with faults.unreachable_webhook(r.cluster) as namespace:
         save("request-webhook-denied", "miss_unreachable", [post(namespace)], f"{said}: a webhook where nobody listens")
