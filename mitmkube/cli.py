@@ -86,6 +86,7 @@ def _dispatch(arguments: list[str]) -> int:
                 report=options.report,
                 har=options.har,
                 json=options.json,
+                ask=options.ask,
             ),
             _environ(),
         )
@@ -97,6 +98,27 @@ def _dispatch(arguments: list[str]) -> int:
         from mitmkube.web import kubeconfig
 
         return kubeconfig(os.environ, options.file)
+    if options.command == "explain":
+        from mitmkube.explain import explain_files
+
+        return explain_files(options.files, os.environ, as_json=options.format == "json")
+    if options.command == "rbac":
+        from mitmkube.rbac import RbacOptions, rbac
+
+        return rbac(
+            RbacOptions(
+                files=tuple(options.files),
+                user=options.user,
+                subject=options.subject,
+                name=options.name,
+                refused_only=options.refused_only,
+                any_name=options.any_name,
+            )
+        )
+    if options.command == "rule":
+        from mitmkube.rule import show
+
+        return show(options.id)
     if options.command == "demo":
         from mitmkube.demo.demo import demo
 
@@ -138,11 +160,29 @@ def _parser() -> _Parser:
     run.add_argument("--report", type=Path, metavar="FILE", help="put the report there and leave stderr alone")
     run.add_argument("--har", type=Path, metavar="FILE", help="write the traffic as HAR, annotated and redacted")
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
+    run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
+                     "completes the story; the report says which")  # fmt: skip
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
     web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")
     web.add_argument("--web-port", type=_port, help="of the page; kept for the next start")
     kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
     kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
+    explain = commands.add_parser("explain", help="say what went wrong in pasted errors, logs and recorded traffic")
+    explain.add_argument("files", nargs="*", metavar="FILE", help="an error message, a terminal's scroll, kubectl -v "
+                         "output, a log, an audit log, a HAR, a mitmproxy flow file; - or nothing: stdin")  # fmt: skip
+    explain.add_argument("--format", choices=("text", "json"), default="text", help="default: text")
+    rbac = commands.add_parser("rbac", help="write the roles that allow what a recorded session did, and nothing else")
+    rbac.add_argument("files", nargs="*", metavar="FILE", help="a HAR, a flow file, an audit log, kubectl -v output or "
+                      "error messages; - or nothing: stdin")  # fmt: skip
+    rbac.add_argument("--user", default="", metavar="USER", help="only what this user did; default: a set for each")
+    rbac.add_argument("--for", dest="subject", default="", metavar="USER", help="bind this user instead of who asked: "
+                      "a name, system:serviceaccount:NAMESPACE:NAME, or group:NAME")  # fmt: skip
+    rbac.add_argument("--name", default="", metavar="NAME", help="of the roles and bindings")
+    rbac.add_argument("--refused-only", action="store_true", help="only what was refused")
+    rbac.add_argument("--any-name", action="store_true", help="grant for objects of any name, not for those that were "
+                      "asked for")  # fmt: skip
+    rule = commands.add_parser("rule", help="list what mitmkube recognises, or show the page of one rule")
+    rule.add_argument("id", nargs="?", metavar="ID", help="such as rbac-denied")
     commands.add_parser("demo", help="show all this without a cluster, on recorded answers of an API server")
     return parser

@@ -289,7 +289,9 @@ def explain(mitmkube_run: MitmkubeRun, kubectls: tuple[Kubectl, ...], fresh_home
         words = [program.path] if isinstance(program, Kubectl) else program
         outcome = mitmkube_run([*outputs, "--", *words, *args], identity, env=env, stdin=stdin, seconds=seconds)
         documents = (json.loads(file.read_text()) for file in (story, har))
-        return Explained(outcome, report.read_text(), *documents)
+        found = Explained(outcome, report.read_text(), *documents)
+        found.check_har()
+        return found
 
     return explained
 

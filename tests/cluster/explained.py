@@ -6,6 +6,7 @@ A finding has to say the same in all three, and what it shows as evidence has to
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 from dataclasses import dataclass
@@ -14,10 +15,19 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 
+from analyzers.explain import Item, explain
 from analyzers.finding import Step
+from analyzers.output.json import finding_object
+from analyzers.readers.source import Source
+from mitmkube import reading
 from tests.cluster.command import Outcome
 
 _LEGS = ("name lookup for ", "TCP connection to ", "TLS handshake with ", "connection to ", "forward proxy on the way")
+# What kubectl prints where more than one category could be behind it: a refused or missing discovery, and silence.
+_UNDECIDABLE = re.compile(
+    r"list: unknown|\(Forbidden\): unknown|doesn't have a resource type|server: context deadline exceeded$",
+    re.MULTILINE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +62,9 @@ class Explained:
         return {rule: note["text"] for note in self.story["notes"] for rule in note["rules"] or [""]}
 
     def entry(self, request: int) -> Any:
-        """The HAR entry of the request with that id."""
-        return self.har["log"]["entries"][[one["id"] for one in self.story["requests"]].index(request)]
+        """The HAR entry of the request with that id, one that mitmkube asked by itself too."""
+        everything = [*self.story["requests"], *self.story["asked"]]
+        return self.har["log"]["entries"][[one["id"] for one in everything].index(request)]
 
     def step(self, step: str) -> tuple[str, str]:
         """State and text of a step in the JSON."""
@@ -80,9 +91,24 @@ class Explained:
         assert found["fix"], self.report
         for evidence in found["evidence"]:
             self._check_evidence(evidence, entry, found["request"])
+        self.check_printed()
         # The other steps have tests of their own.
         assert self.step(step)[0] == "failed"
         return found
+
+    def check_har(self) -> None:
+        """``mitmkube explain`` finds in the HAR exactly what the live run had found."""
+        found = [finding for item in _explained(json.dumps(self.har)) for finding in item.findings]
+        live = [{key: value for key, value in one.items() if key != "request"} for one in self.story["findings"]]
+        assert [finding_object(one) for one in found] == live, self.report
+
+    def check_printed(self) -> None:
+        """``mitmkube explain`` gives what the command printed the category that the traffic has."""
+        if _UNDECIDABLE.search(self.outcome.stderr):
+            return
+        found = [finding for item in _explained(self.outcome.stderr) for finding in item.findings]
+        assert found, self.outcome.stderr
+        assert found[0].category == self.cause["category"], f"{self.outcome.stderr}\n{found[0]}"
 
     def check_works(self) -> None:
         """The command did what it was asked to, and nothing is raised."""
@@ -120,6 +146,18 @@ class Explained:
             assert text.split()[-1] in sent["postData"]["text"]
         elif where == "request query":
             assert text in sent["url"]
+        elif found := re.match(r"request (\d+)(?:, asked afterwards)?(?:, response body.*)?$", where):
+            self._check_other_request(text, int(found[1]))
+        elif where in ("requests before this one", "requests after this one", "command line"):
+            pass  # what is not there, and what this program's own arguments say
+        elif where == "kubeconfig":
+            command = self.story["command"]
+            assert any(name and name in text for name in (command["user"], command["context"]))
+        elif where == "the command's requests":
+            ids = {str(one["id"]) for one in self.story["requests"]}
+            assert set(re.findall(r"requests? (\d+)|to (\d+)\)", text)[0]) & ids
+        elif where == "time of the request":
+            assert seen["started"][:10] in text
         elif where == "request":
             assert text == f"{sent['method']} {_path(sent['url'])}"
         elif where == "response headers":  # what is not there
@@ -130,6 +168,8 @@ class Explained:
             assert entry["timings"]["wait"] >= 1000
         elif re.fullmatch(r"and \d+ more rules", text):
             pass  # beside those that are shown
+        elif where == "response body, message without ?timeout":
+            assert _squeezed(text) in _squeezed(re.sub(r"\?timeout=\w+", "", _message(body) or body))
         elif where.startswith(("response body, message", "response body, end")) or where in (
             "response body",
             "ERROR event in the watch stream",
@@ -149,6 +189,19 @@ class Explained:
         else:
             raise AssertionError(f"no test knows where this stands: {evidence}")
 
+    def _check_other_request(self, text: str, request: int) -> None:
+        """What another request showed: the versions, UIDs and managers that it is said to have shown."""
+        received = self.entry(request)["response"]
+        body = received["content"].get("text", "")
+        for shown in re.findall(r"(?:resourceVersion|UID) ([0-9a-f-]+)", text):
+            assert f'"{shown}"' in body
+        for manager in re.findall(
+            r"(?:written by|made at .* by|last to write was|since then wrote) ([\w.-]+)|^([\w.-]+) .*\bowns ", text
+        ):
+            assert f'"{"".join(manager)}"' in body
+        if "is not there" in text:
+            assert received["status"] == 404
+
 
 def _message(body: str) -> str:
     try:
@@ -167,3 +220,7 @@ def _path(url: str) -> str:
 def _squeezed(text: str) -> str:
     """The words alone: a report may set a colon where the server sets brackets, and it breaks and shortens."""
     return " ".join(re.sub(r"[\ufffd:()]", " ", text).split()).removesuffix(" …")
+
+
+def _explained(text: str) -> list[Item]:
+    return list(explain(reading.passages(Source(io.BytesIO(text.encode())))))

@@ -1,4 +1,7 @@
-"""``python -m tests.cluster.up [RUN_FOLDER]``: start a cluster to play with, and keep it until SIGTERM or Ctrl-C."""
+"""``python -m tests.cluster.up [RUN_FOLDER [FLAG …]]``: start a cluster to play with; it stays until SIGTERM or Ctrl-C.
+
+Flags are kube-apiserver's.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     if run:
         (run / "READY").unlink(missing_ok=True)
-    with Cluster(binaries(), run) as cluster:
+    with Cluster(binaries(), run, apiserver_flags=arguments[1:]) as cluster:
         (cluster.run / "READY").write_text(f"{cluster.url}\n")
         print(f"API server   {cluster.url}")
         print(f"run folder   {cluster.run}")
