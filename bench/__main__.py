@@ -11,9 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from bench import audit
 from bench.commands import DIRECT, RUN, VERSION, Commands
 from bench.paired import Round, Spread, spread
 from bench.throughput import CONNECTIONS, Measured, Throughput
@@ -44,27 +45,33 @@ class Size:
     seconds: float
     running: int
     cold: int
+    log_megabytes: int
+    log_rounds: int
 
 
-FULL = Size(blocks=4, rounds=4, seconds=1.5, running=40, cold=20)
-QUICK = Size(blocks=1, rounds=3, seconds=1.0, running=8, cold=5)
+FULL = Size(blocks=4, rounds=4, seconds=1.5, running=40, cold=20, log_megabytes=1000, log_rounds=5)
+QUICK = Size(blocks=1, rounds=3, seconds=1.0, running=8, cold=5, log_megabytes=256, log_rounds=3)
+PARTS = ("proxy", "audit")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     parser = argparse.ArgumentParser(prog="bench", description="Compare mitmkube with bare mitmdump and no proxy.")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rounds: for orientation")
+    parser.add_argument("--part", choices=PARTS, help="only the proxy, or only reading audit logs")
+    parser.add_argument("--log-size", type=int, metavar="MB", help="of the audit log; default: 1000, quick: 256")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round and every figure there")
     options = parser.parse_args(argv)
     size = QUICK if options.quick else FULL
+    size = replace(size, log_megabytes=options.log_size or size.log_megabytes)
     started = time.monotonic()
+    document: dict[str, object] = {}
     try:
-        programs = binaries()
-        kubectls = find_kubectls(programs)
-        if not kubectls:
-            raise RuntimeError("kubectl is neither on PATH nor built")
-        with tempfile.TemporaryDirectory(prefix="mitmkube-bench-") as temporary, Cluster(programs) as cluster:
-            document = _measure(cluster, Path(temporary), kubectls[-1].path, str(kubectls[-1]), size)
+        with tempfile.TemporaryDirectory(prefix="mitmkube-bench-") as temporary:
+            if options.part != "proxy":
+                document |= _read_logs(Path(temporary), size)
+            if options.part != "audit":
+                document |= _proxy(Path(temporary), size)
     except (RuntimeError, BuildFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -72,6 +79,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.json is not None:
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
+
+
+def _proxy(folder: Path, size: Size) -> dict[str, object]:
+    programs = binaries()
+    kubectls = find_kubectls(programs)
+    if not kubectls:
+        raise RuntimeError("kubectl is neither on PATH nor built")
+    with Cluster(programs) as cluster:
+        return _measure(cluster, folder, kubectls[-1].path, str(kubectls[-1]), size)
+
+
+def _read_logs(folder: Path, size: Size) -> dict[str, object]:
+    document: dict[str, object] = {}
+    for failures, said in ((False, "no failure in it"), (True, f"a failure in every {audit.AMONG}th line")):
+        measured = audit.measure(folder, size.log_megabytes, size.log_rounds, failures=failures)
+        title = f"explain of an audit log of {size.log_megabytes} MB, {said}; decoder: {audit.decoder()}"
+        figures = _section(title, _log(measured, failures=failures))
+        document[f"audit log, {said}"] = {
+            "figures": [asdict(figure) for figure in figures],
+            "rounds": [{name: asdict(turn) for name, turn in one.items()} for one in measured],
+        }
+    return document
+
+
+def _log(measured: Sequence[Round[audit.Pass]], *, failures: bool) -> list[Figure]:
+    def rate(name: str) -> Spread:
+        return spread(measured, lambda one: one[name].megabytes_per_second)
+
+    ratio = spread(
+        measured, lambda one: one[audit.EXPLAIN].megabytes_per_second / one[audit.DECODER].megabytes_per_second
+    )
+    memory = spread(measured, lambda one: one[audit.EXPLAIN].peak_megabytes)
+    return [
+        Figure(name="explain", spread=rate(audit.EXPLAIN), digits=0, unit="MB/s",
+               target="" if failures else "at least 50 MB/s"),
+        Figure(name="decoder alone", spread=rate(audit.DECODER), digits=0, unit="MB/s"),
+        Figure(name="explain / decoder alone", spread=ratio, digits=2),
+        Figure(name="explain, peak memory", spread=memory, digits=0, unit="MB", target="the same for any size"),
+    ]  # fmt: skip
 
 
 def _measure(cluster: Cluster, folder: Path, kubectl: Path, version: str, size: Size) -> dict[str, object]:
