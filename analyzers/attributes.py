@@ -20,6 +20,7 @@ _REFUSAL = re.compile(
     rf"User (?P<user>{_QUOTED}|[^\s\"]+\"?) cannot \"?(?P<verb>[^\s\"]*)\"? "
     rf"(?:(?:path|on) (?P<path>{_QUOTED})"
     rf"|resource (?P<resource>{_QUOTED}) in API group (?P<group>{_QUOTED})"
+    r'|"(?P<old>[a-z][\w.*/-]*)"(?: with name "[^"\n]*")?'  # OpenShift 3
     r"|(?:all )?(?P<bare>[a-z0-9*][\w.*/-]*)(?= in the namespace| in project| at the cluster scope| in the cluster))"
     rf"(?: in (?:the namespace|project) (?P<namespace>{_QUOTED})| at the cluster scope| in the cluster)?"
     r"(?:\.?: (?P<reason>.+)|\.?\s*$|[.,;]?\s)",
@@ -89,6 +90,8 @@ class Attributes:
         part = {key: unquote(html.unescape(value or "")) for key, value in found.groupdict().items() if key != "reason"}
         resource, _, subresource = part["resource"].partition("/")
         group = part["group"]
+        if part["old"]:
+            resource, _, subresource = part["old"].partition("/")
         if part["bare"]:  # before Kubernetes 1.12: deployments.extensions/scale, without quotes
             joined, _, subresource = part["bare"].partition("/")
             resource, _, group = joined.partition(".")

@@ -127,8 +127,8 @@ class Failure:
 
     ``phase`` names how far it got: the client alone ("client": its kubeconfig, its credential plugin, its own checks;
     known only from what it printed), a forward proxy on the way, name lookup, TCP dial, TLS handshake, after the
-    request was begun and before any response ("request"), after the response was begun ("response"), or ``mitmkube`` when the
-    proxy itself is the cause. ``message`` is in the words client-go would have used.
+    request was begun and before any response ("request"), after the response was begun ("response"), or ``mitmkube``
+    when the proxy itself is the cause. ``message`` is in the words client-go would have used.
     """
 
     phase: FailurePhase

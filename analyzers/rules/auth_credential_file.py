@@ -41,7 +41,8 @@ _PAIR = re.compile(r"private key does not match public key|private key type does
 _PEM = re.compile(
     r"failed to find any PEM data|failed to find (?:certificate PEM|\"CERTIFICATE\"|PEM block)"
     r"|failed to parse (?:EC )?private key"
-    r"|illegal base64 data|unable to parse (?:client|private) (?:certificate|key)|asn1: structure error"
+    r"|(?:config|certificate|key)[^\n]{0,200}illegal base64 data|asn1: structure error"
+    r"|unable to parse (?:client|private) (?:certificate|key)"
     r"|tls: (?:failed to parse private key|unknown public key algorithm)|no PEM data found"
     r"|found a certificate rather than a key"
 )

@@ -6,7 +6,7 @@ What you see
 Why it happens
     kubectl asks the server which types there are before it asks for objects. pods, services, nodes and the like exist
     everywhere; where even they are missing, that question was refused or lost. Mostly nobody was logged in: an expired
-    login, a context without a user, another cluster's credentials. Less often something else than an API server answers.
+    login, a context without a user, another cluster's credentials. Or something else than an API server answers.
 
 What to do
     See as whom the server knows you and what it answers to the first question; log in again.

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = re.compile(
     r"getting credentials: |exec plugin|exec: executable \S+ not found|credential plugin|kube_config\.py"
+    r"|getting token: |access token command|converting kubeconfig: "
 )
 _MISSING = re.compile(
     r"exec: executable \S+ not found|executable file not found|fork/exec \S+: |exec: \"[^\"\n]+\": stat "
+    r"|access token command [^\n]*no such file or directory"
     r"|file does not exist|kube_config\.py\S* [^\n]*\[Errno \d+\] (?:Permission denied|No such file or directory): '"
 )
 _WHY = (("permission denied", "may not be executed"), ("exec format error", "is built for another kind of machine"))

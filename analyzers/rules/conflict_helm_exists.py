@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _NAME = "cannot re-use a name that is still in use"
 _OBJECT = re.compile(
-    r"\b(?P<kind>[A-Z]\w+) \"(?P<name>[^\"\n]+)\" in namespace \"(?P<namespace>[^\"\n]*)\" exists and cannot be imported"
+    r"\b(?P<kind>[A-Z]\w+) \"(?P<name>[^\"\n]+)\" in namespace \"(?P<namespace>[^\"\n]*)\" "
+    r"exists and cannot be imported"
     r"|rendered manifests contain a (?:new )?resource that already exists|invalid ownership metadata"
 )
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _ETCD = re.compile(
     r"etcdserver: (?P<said>[^\n\"]+)|rpc error: code = \w+ desc = (?!context canceled)(?P<rpc>[^\n]+)|mvcc: \S"
-    r"|etcd cluster is unavailable|the given peers are not reachable"
+    r"|etcd cluster is unavailable|the given peers are not reachable|https?://[^\s\"]+:23(?:79|80)/"
 )
 _DAMAGED = re.compile(
     r"unable to (?:transform|decode) key|no matching prefix found|json parse error|couldn't get version/kind"

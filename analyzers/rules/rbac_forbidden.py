@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _WORDLESS = re.compile(
-    r"^\s*(?:Forbidden|unknown|403|the server does not allow access to the requested resource)\s*"
-    r"(?:\((?:get|post|put|patch|delete)\b[^)]*\)\s*)?$"
+    r"^\s*(?:Forbidden|unknown|403|the server does not allow access to the requested resource"
+    r"|Forbidden: \"/[^\"]*\"(?:, Reason: .*)?)\s*"
+    r"(?:\((?:get|post|put|patch|delete)\b[^)]*\)\s*)?$",
+    re.DOTALL,
 )
 
 

@@ -33,6 +33,8 @@ _STARTED = re.compile(
     r"exec(?: failed)?: (?:unable to start container process: )?(?:exec: )?\\?\"(?P<command>[^\"\\\n]+)\\?\": "
     r"(?P<why>executable file not found in \$PATH|(?:stat [^\n:]*: )?no such file or directory|permission denied)"
 )
+# On this machine, and not in the container.
+_PLUGIN = re.compile(r"getting (?:credentials|token)|Unable to connect to the server|kubeconfig")
 _CONTAINER = re.compile(
     r"container not found \(\\?\"(?P<container>[^\"\\\n]*)"
     r"|cannot exec in a (?:stopped|deleted) (?:state|container)|container \S+ (?:is )?not (?:running|created)"
@@ -48,7 +50,7 @@ _STREAMS = re.compile(r"you must specify at least 1 of stdin, stdout, stderr")
 def check(facts: Facts) -> Finding | None:
     """The words of the kubelet and of container runtimes, as an answer or as kubectl prints them."""
     text = printed(facts) or (answer.said(facts) if answer.code(facts) >= 400 else "")
-    if not text or answer.from_policy(facts) or "getting credentials" in text:
+    if not text or answer.from_policy(facts) or _PLUGIN.search(text):
         return None
     command, container = _STARTED.search(text), _CONTAINER.search(text)
     if command is not None:

@@ -35,7 +35,8 @@ _DENIED = re.compile(
 )
 _BROKEN = re.compile(
     r"(?:(?P<kind>ValidatingAdmissionPolicy|\bpolicy) '(?P<policy>[^']*)'(?: with binding '(?P<binding>[^']*)')?.*?)?"
-    r"(?:failed to configure (?P<part>policy|binding)|(?P<expression>expression '.{0,2000}?' resulted in error)): (?P<why>.*)",
+    r"(?:failed to configure (?P<part>policy|binding)|(?P<expression>expression '.{0,2000}?' resulted in error)): "
+    r"(?P<why>.*)",
     re.DOTALL,
 )
 
