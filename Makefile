@@ -71,10 +71,15 @@ lint: $(VENV)/.installed-test  ## check style and format
 types: $(VENV)/.installed-test  ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases tests/cluster tests/conftest.py
+	$(BIN)/mypy --explicit-package-bases fuzz tests/fuzz
 
 .PHONY: bench
 bench: binaries  ## compare speed: direct, bare mitmdump, mitmkube
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed-test  ## look for inputs that a reader or a decoder cannot take
+	$(BIN)/python -m fuzz $(ARGS)
 
 .PHONY: venv
 venv: $(VENV)/.installed-test  ## set up .venv with everything for working on mitmkube
