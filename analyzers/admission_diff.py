@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from analyzers import redact
+from analyzers.decode import yaml_shape
 from analyzers.decode.request_info import RequestInfo
 from analyzers.decode.untrusted import mapping, name, parse_json
 from analyzers.exchange import Exchange, Request
@@ -161,8 +162,7 @@ def _yaml(body: bytes) -> Any:
     if len(body) > _LONGEST_YAML:
         return None
     try:
-        # Aliases of aliases can stand for more than any memory holds.
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(body.decode())):
+        if not yaml_shape.may_be_loaded(body.decode()):
             return None
         # To JSON and back: what YAML calls a date is text there.
         return parse_json(json.dumps(yaml.safe_load(body), default=str))

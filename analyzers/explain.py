@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from analyzers import redact
 from analyzers.command import Story
+from analyzers.exchange import Exchange, Response
+from analyzers.facts import Facts
 from analyzers.finding import Finding
 from analyzers.readers.passage import Kind, Passage
 
 NOTHING_FOUND = "no failure was found in it"
+_LONGEST_SAID = 600
+_DOCUMENT = re.compile(rb'\s*(?:\{|\[\s*[{"\[\]])')  # the list of checks begins with [+] or [-]
+_STATUS = re.compile(rb'"kind"\s*:\s*"Stat(?:us"|u?s?\Z)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +46,7 @@ def explain(passages: Iterable[Passage]) -> Iterator[Item]:
 
 
 def _item(passage: Passage) -> Item:
-    story = Story.of(passage.exchanges, passage.info)
+    story = Story.of([_shown(one) for one in passage.exchanges], passage.info)
     ordered = ([story.cause] if story.cause is not None else []) + list(story.others)
     cause = story.cause.exchange.id if story.cause is not None else 0
     return Item(
@@ -51,18 +58,47 @@ def _item(passage: Passage) -> Item:
     )
 
 
+def _shown(exchange: Exchange) -> Exchange:
+    """Without what grants access and may be quoted. A Status stays as it is: rules read it, and quote it with care."""
+    request, response, failure = exchange.request, exchange.response, exchange.failure
+    if not exchange.tunnel:
+        request = replace(request, path=redact.path(request.path))
+    if failure is not None:
+        failure = replace(failure, message=redact.text(failure.message))
+    if response is not None and response.status >= 400 and response.body and Facts.of(exchange).status is None:
+        response = replace(response, body=_quotable(response))
+    return replace(exchange, request=request, response=response, failure=failure)
+
+
+def _quotable(response: Response) -> bytes | None:
+    """The body of a failure that is no whole Status: of an object only what is no secret, of a Status its beginning."""
+    body = response.body or b""
+    if not _DOCUMENT.match(body) and b"\0" not in body:
+        return body
+    if _STATUS.search(body):
+        return redact.without_quoted_values(body.decode("utf-8", "replace")).encode("utf-8", "replace")
+    return redact.body(body, "application/json", complete=response.body_complete)
+
+
 def _unknown(story: Story) -> Iterator[str]:
     """An answer that is an error and that no rule recognises is said as it is, without a guess."""
     if story.cause is None or story.finding is not None:
         return
     exchange, facts = story.cause.exchange, story.cause.facts
     if exchange.failure is not None:
-        said = exchange.failure.message
+        said = _beginning(exchange.failure.message)
     else:
         response = exchange.response
         code = f"{response.status} {response.reason}".strip() if response is not None else ""
-        said = ": ".join(filter(None, (code, facts.status.message if facts.status is not None else facts.text)))
+        said = ": ".join(
+            filter(None, (code, _beginning(facts.status.message if facts.status is not None else facts.text)))
+        )
     yield f"a failure that no rule knows: {said}"
+
+
+def _beginning(said: str) -> str:
+    """Enough of what was said to find it again."""
+    return said if len(said) <= _LONGEST_SAID else said[:_LONGEST_SAID].rstrip() + " …"
 
 
 def _harmless(story: Story) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from analyzers.attributes import Attributes
@@ -17,6 +17,8 @@ from analyzers.decode.status import Status
 from analyzers.decode.untrusted import name, text
 from analyzers.exchange import Exchange
 
+# A webhook may say as much as it pleases, and every rule looks through it.
+_LONGEST_MESSAGE = 16 * 1024
 # As much of a foreign body as client-go shows.
 _LONGEST_TEXT = 2048
 _POLICY = re.compile(r"admission webhook \"|ValidatingAdmissionPolicy '|policy '[^']*' with binding '")
@@ -42,13 +44,16 @@ class Facts:
 
     @cached_property
     def status(self) -> Status | None:
-        """The Status in the response body, or in the last ERROR event of a watch that was answered with 2xx."""
+        """The Status in the response body, or in the last ERROR event of a watch that was answered with 2xx.
+
+        Of its message at most 16,384 characters.
+        """
         response = self.exchange.response
         if response is None:
             return None
         if response.error_event is not None and 200 <= response.status < 300:
-            return status.decode_event(response.error_event)
-        return status.decode(response.body, response.headers.get("Content-Type"))
+            return _shortened(status.decode_event(response.error_event))
+        return _shortened(status.decode(response.body, response.headers.get("Content-Type")))
 
     @cached_property
     def text(self) -> str:
@@ -137,3 +142,9 @@ class Facts:
         if self.credential is not None:
             return self.credential.username or self.credential.subject
         return ""
+
+
+def _shortened(found: Status | None) -> Status | None:
+    if found is None or len(found.message) <= _LONGEST_MESSAGE:
+        return found
+    return replace(found, message=found.message[:_LONGEST_MESSAGE])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TextIO
 
 from analyzers.explain import Item, explain
 from analyzers.output import explained
-from mitmkube import reading, stderr
+from mitmkube import reading, stderr, stdout
 from mitmkube.errors import UserError
 
 # A file smaller than this is read before a bar could be looked at.
@@ -30,17 +29,11 @@ def explain_files(names: Sequence[str], environ: Mapping[str, str], *, as_json: 
     if names.count(reading.STDIN) > 1:
         raise UserError("stdin can be read once; name - only once")
     if reading.STDIN in names and sys.stdin is not None and sys.stdin.isatty():
-        sys.stderr.write("mitmkube: paste what went wrong, then press Ctrl-D\n")
-    if sys.stdout is None:
-        raise UserError("stdout is closed: there is nowhere to write to")
-    try:
-        failed = (_as_json if as_json else _as_text)(_items(names), sys.stdout, environ)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
-        return 0
-    return BAD_INPUT if failed else 0
+        stderr.write("mitmkube: paste what went wrong, then press Ctrl-D\n")
+    with stdout.writing(encoding="utf-8" if as_json else None) as out:
+        if (_as_json if as_json else _as_text)(_items(names), out, environ):
+            return BAD_INPUT
+    return 0
 
 
 type Explained = Iterator[tuple[str, Item | UserError]]
@@ -90,7 +83,7 @@ def _items(names: Sequence[str]) -> Explained:
 @contextlib.contextmanager
 def _progress(name: str) -> Iterator[Callable[[int], object] | None]:
     """A bar on a terminal for a file that takes a while."""
-    size = Path(name).stat().st_size if name != reading.STDIN and Path(name).is_file() else 0
+    size = _size(name)
     if size < WORTH_A_BAR or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -107,3 +100,11 @@ def _progress(name: str) -> Iterator[Callable[[int], object] | None]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(Path(name).name, total=size)
         yield lambda count: bar.advance(task, count)
+
+
+def _size(name: str) -> int:
+    """In bytes; 0 for what is no file, or cannot be looked at."""
+    try:
+        return Path(name).stat().st_size if name != reading.STDIN and Path(name).is_file() else 0
+    except OSError:
+        return 0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +16,7 @@ from analyzers.rbac_session import Session, Use
 from analyzers.readers.audit_lines import Broken, documents, events
 from analyzers.readers.recognise import recognise
 from analyzers.readers.source import Source
-from mitmkube import reading, stderr
+from mitmkube import reading, stderr, stdout
 from mitmkube.errors import UserError
 
 _GENERATED = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}$")
@@ -48,8 +46,8 @@ def rbac(options: RbacOptions) -> int:
         if (not options.user or user == options.user) and (uses := _chosen(all_uses, options))
     }
     text = "---\n".join(_documents(wanted, options))
-    if text:
-        _print(text)
+    with stdout.writing() as out:
+        out.write(text)
     for note in _notes(session, wanted, options):
         _say(note)
     return 0
@@ -78,20 +76,10 @@ def _read_audit_log(session: Session, source: Source, name: str) -> None:
             if event is not None:
                 session.take_event(event)
     if broken.count:
-        _say(f"{name}: {broken.count} lines are no audit events, the first is line {broken.first}")
+        more = f", and {broken.count - 1} more" if broken.count > 1 else ""
+        _say(f"{name}: line {broken.first} is no audit event{more}; the rest was read")
     if broken.ends_in:
         _say(f"{name}: the file breaks off in line {broken.ends_in}; everything before it was read")
-
-
-def _print(text: str) -> None:
-    if sys.stdout is None:
-        raise UserError("stdout is closed: there is nowhere to write to")
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads has seen enough
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _say(text: str) -> None:
@@ -115,7 +103,7 @@ def _documents(wanted: dict[str, tuple[Use, ...]], options: RbacOptions) -> Iter
     names: set[str] = set()
     for user, uses in wanted.items():
         granted = roles(use.asked for use in uses)
-        subject = _subject(options.subject or user)
+        subject = _named(options.subject) if options.subject else _asking(user)
         bound = Subject.of("") if subject is None else subject
         name = options.name or default_name(granted, bound)
         if options.name and len(wanted) > 1 and not options.subject:
@@ -162,10 +150,15 @@ def _requests(requests: int, refused: int) -> str:
     return f"{said}, refused" if refused == requests else f"{said}, {refused} of them refused"
 
 
-def _subject(user: str) -> Subject | None:
-    """None where nobody is known."""
-    if user.startswith(_GROUP):
-        return Subject(kind="Group", name=user.removeprefix(_GROUP))
+def _named(subject: str) -> Subject:
+    """Whom --for names."""
+    if subject.startswith(_GROUP):
+        return Subject(kind="Group", name=subject.removeprefix(_GROUP))
+    return Subject.of(subject)
+
+
+def _asking(user: str) -> Subject | None:
+    """Who asked, whatever the name looks like; None where nobody is known."""
     return Subject.of(user) if user else None
 
 

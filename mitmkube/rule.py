@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
-import sys
 
 from analyzers.classify import rules
 from analyzers.output import rules_page
+from mitmkube import stdout
 from mitmkube.errors import UserError
 
 
@@ -23,7 +22,6 @@ def show(rule_id: str | None) -> int:
             hint = f"did you mean {near[0]}?" if near else "mitmkube rule lists them"
             raise UserError(f"there is no rule {rule_id}; {hint}")
         text = rules_page.page_text(wanted)
-    with contextlib.suppress(BrokenPipeError):
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    with stdout.writing() as out:
+        out.write(text)
     return 0

@@ -27,7 +27,7 @@ TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
 _ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _REFUSED_CONNECT = re.compile(r"refused HTTP CONNECT request: \d+ (.*)")
-_NO_ANSWER = re.compile(r"Cannot parse HTTP response: .{0,300}?: b['\"](.*)['\"]$")
+_NO_ANSWER = re.compile(r"Cannot parse HTTP response: .{0,300}?: b['\"](.{0,2000})['\"]$")
 _RECORD_HEADER_BYTES = 5
 _GO_ERRNO = {
     errno.ECONNREFUSED: "connection refused",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from analyzers import redact
 from analyzers.decode.untrusted import integer, mapping, name, names, text
 from analyzers.exchange import Exchange, Headers, Request, Response, Timing
 
@@ -137,7 +138,7 @@ def exchange(event: AuditEvent, number: int = 1) -> Exchange:
         id=number,
         request=Request(
             method=_METHODS.get(event.verb.lower(), event.verb.upper()),
-            path=event.uri or "/",
+            path=redact.path(event.uri) or "/",
             headers=Headers(_request_headers(event)),
             body=_request_body(event.request_object),
         ),

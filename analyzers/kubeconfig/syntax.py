@@ -18,6 +18,8 @@ import yaml
 
 Stanza = dict[str, Any]
 
+_DEEPEST = 64
+
 _SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
 _STRUCTS = {"clusters": "Cluster", "users": "AuthInfo", "contexts": "Context"}
 _BYTES_FIELDS = ("certificate-authority-data", "client-certificate-data", "client-key-data")
@@ -50,10 +52,13 @@ def parse(text: bytes, file: Path) -> Stanza:
     if data is None:
         try:
             data = yaml.load(text.decode("utf-8-sig"), Loader=_Loader)  # noqa: S506 - derived from SafeLoader
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # The last three: what PyYAML makes of "!!int ''", "!!bool a" and "!!timestamp a".
+        except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
             raise _broken(file, _one_line(error)) from None
     if data is None:
         return {}
+    if _too_deep(data):
+        raise _broken(file, "it is nested too deep")
     if not isinstance(data, dict):
         raise _broken(file, f"a kubeconfig is an object, this is of type {_kind(data)}")
     for field in ("kind", "apiVersion", "current-context"):
@@ -104,6 +109,17 @@ def bytes_of(stanza: Mapping[str, Any], field: str) -> bytes:
         return _base64(text_of(stanza, field))
     except ValueError:
         return b""
+
+
+def _too_deep(data: object) -> bool:
+    """Whether it could be read, and not be written again."""
+    level = {id(data): data}  # what aliases repeat is looked at once
+    for _ in range(_DEEPEST):
+        inner = (
+            one.values() if isinstance(one, dict) else one for one in level.values() if isinstance(one, dict | list)
+        )
+        level = {id(value): value for values in inner for value in values}
+    return bool(level)
 
 
 def _checked(data: Stanza, file: Path) -> Stanza:

@@ -57,7 +57,14 @@ def documents(source: Source, broken: Broken, passed: Callable[[bytes], bool]) -
 
 def _lines(source: Source, broken: Broken, passed: Callable[[bytes], bool]) -> Iterator[tuple[int, bytes, Any]]:
     failed = FAILED.search
-    for number, line in enumerate(source.lines(), start=1):
+    cut = 0  # the line whose end has not come
+    for line in source.lines():
+        number = source.line
+        if number == cut:
+            continue  # more of a line that is too long for an event
+        if cut:
+            broken.line(cut)
+            cut = 0
         # A time may stand before the event.
         whole = line.endswith((b"}\n", b"}\r\n")) and (line[:1] == b"{" or b'{"kind":"' in line[:_LONGEST_PREFIX])
         if whole and not failed(line) and not passed(line):
@@ -70,7 +77,8 @@ def _lines(source: Source, broken: Broken, passed: Callable[[bytes], bool]) -> I
         elif line.endswith(b"\n"):
             broken.line(number)
         else:
-            broken.ends_in = number
+            cut = number
+    broken.ends_in = cut
 
 
 def _spread(source: Source, broken: Broken) -> Iterator[tuple[int, Any]]:
@@ -116,7 +124,7 @@ def events(document: Any, depth: int = 0) -> Iterator[Any]:
         if '"auditID' not in document or depth > _DEEPEST:
             return
         document = parse_json(document[max(document.find("{"), 0) :])
-    if isinstance(document, list):
+    if isinstance(document, list) and depth <= _DEEPEST:
         for one in document:
             yield from events(one, depth + 1)
     elif isinstance(document, dict):

@@ -14,7 +14,9 @@ from analyzers.exchange import FailurePhase
 _SAID: tuple[tuple[FailurePhase, tuple[str, ...]], ...] = (
     ("mitmkube", (r"\bmitmkube: \S+ is no server of the kubeconfig", r"whose key no user of the kubeconfig has")),
     ("client", (
-        r"getting credentials: |exec plugin|exec: executable|credential plugin|auth provider|ExecCredential|oauth2: ",
+        r"getting credentials: |exec: executable|ExecCredential|oauth2: |no auth provider|client-go credential plugin",
+        r"exec plugin(?:: | didn't| cannot| is (?:configured|not)|.{0,40}(?:fail|error|returned))",
+        r"(?:auth provider|credential plugin)\b.{0,60}(?:not |removed|fail|error|denied)",
         r"unable to load in-cluster config|invalid configuration: |error loading config file",
         r"tls: (?:private key |failed to find |failed to parse private key|found a certificate rather than)",
     )),
@@ -28,7 +30,8 @@ _SAID: tuple[tuple[FailurePhase, tuple[str, ...]], ...] = (
         r"unable to decode an event from the watch stream",
     )),
     ("tls", (
-        r"x509: |\btls: |TLS handshake|gave HTTP response to HTTPS client|wrong[_ ]version[_ ]number|ERR_TLS",
+        r"TLS handshake(?: timeout\b| timed out| error| fail|:)|(?:error|fail|clos|reset).{0,40}TLS handshake",
+        r"x509: |\btls: |gave HTTP response to HTTPS client|wrong[_ ]version[_ ]number|ERR_TLS",
         r"certificate (?:verify failed|has expired|is not trusted|signed by|is valid for)|CERTIFICATE_VERIFY_FAILED",
         r"SSL(?:Error|Exception|_ERROR| routines| certificate| message|: )|secure TLS connection|PKIX path",
         r"SSLHandshake|self[- ]signed certificate|invalid peer certificate|remote certificate is invalid",
@@ -36,8 +39,9 @@ _SAID: tuple[tuple[FailurePhase, tuple[str, ...]], ...] = (
     )),
     ("dns", (
         r"\blookup \S.{0,500}?(?:no such host|server misbehaving|i/o timeout|connection refused|timeout)|no such host",
-        r"name resolution|getaddrinfo|ENOTFOUND|EAI_AGAIN|Could not resolve host|UnknownHostException",
-        r"Name or service not known|nodename nor servname",
+        r"(?:failure in|failed) name resolution|name resolution (?:fail|error|timed)|NameResolutionError|gaierror",
+        r"getaddrinfo.{0,20}(?:fail|error|(?-i:E[A-Z]{3})| for )|ENOTFOUND|EAI_AGAIN|Could not resolve host",
+        r"UnknownHostException|Name or service not known|nodename nor servname",
     )),
     ("dial", (
         r"\bdial (?:tcp|udp|unix)\b|connection refused|ECONNREFUSED|actively refused|no route to host",
@@ -46,16 +50,19 @@ _SAID: tuple[tuple[FailurePhase, tuple[str, ...]], ...] = (
     )),
     ("request", (
         r"Client\.Timeout|context deadline exceeded|timeout awaiting response headers|i/o timeout|Read timed out",
-        r"http2: |GOAWAY|connection reset|ECONNRESET|broken pipe|\bEOF\b|use of closed network connection",
+        r"http2: |(?:sent|received|got) GOAWAY|GOAWAY received|connection reset|ECONNRESET|(?:^|[:\]] ?)broken pipe",
+        r"(?:^|[:=] ?\"?|\bunexpected )EOF\b(?! while looking for)|use of closed network connection",
         r"server closed idle connection|transport connection broken|malformed HTTP|socket hang up",
-        r"RemoteDisconnected|Empty reply from server|Error writing to server|lost connection",
+        r"RemoteDisconnected|Empty reply from server|Error writing to server|lost connection to",
         r"Unexpected end of file from server|stream error: |request canceled",
     )),
 )  # fmt: skip
 _CONFIGURATION = re.compile(
-    r"error loading config file|getting credentials: |unable to load in-cluster config"
-    r"|requesting uid, groups or user-extra"
+    r"error loading config file|getting (?:credentials|token): |failed to refresh token: |oauth2: "
+    r"|unable to load in-cluster config|requesting uid, groups or user-extra|access token command"
 )
+PATTERNS = tuple(pattern for _, patterns in _SAID for pattern in patterns)
+"""Regular expressions of what clients say."""
 _PHASES = tuple((phase, re.compile("|".join(patterns), re.IGNORECASE)) for phase, patterns in _SAID)
 URL = re.compile(
     r"\b(?P<method>Get|Post|Put|Patch|Delete|Head|Options|GET|POST|PUT|PATCH|DELETE|HEAD) \"?"

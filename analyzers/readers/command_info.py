@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
-from analyzers.command import CommandInfo
+from analyzers.command import CommandInfo, display_argv
 from analyzers.decode.untrusted import integer, mapping, name, names, text
 from analyzers.kubeconfig.credential_source import CredentialSource
 
@@ -15,7 +15,7 @@ def decode(document: object) -> CommandInfo:
     """The command as ``output.json.command_object`` wrote it; whatever else stands there is not known. Total."""
     found = mapping(document)
     return CommandInfo(
-        argv=_texts(found.get("argv")),
+        argv=display_argv(_texts(found.get("argv"))),
         context=name(found.get("context")),
         cluster=name(found.get("cluster")),
         server=name(found.get("server")),

@@ -6,14 +6,13 @@ may begin anywhere: at a prompt, with a logger's prefix, with the words by which
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from analyzers.readers import curl, log_line, statement
+from analyzers.readers import curl, log_line, not_said, statement
 from analyzers.readers.log_line import LogLine
-from analyzers.readers.source import Source
+from analyzers.readers.source import Source, as_utf8
 
 _PROMPT = re.compile(
     r"^\s*(?:\S{0,120}[\w~)\]]\s?[$#%❯➜λ»]|[$#%❯➜λ»+]|PS [^>]*>|[A-Z]:\\[^>]*>|>)\s*"
@@ -29,13 +28,21 @@ _BARE_COMMAND = re.compile(
     r"^(?P<command>(?:sudo )?(?:(?:microk8s|k3s|minikube) )?(?:kubectl|oc|helm) (?:-\S+ )*"
     rf"(?:{_SUBCOMMANDS.replace(' ', '|')})\b(?!.*: ).*)$"
 )
+# kubectl apply prints the patch and the object before it says what is wrong with them.
+_GOES_ON = re.compile(r"(?:error when applying patch|current configuration of|^to):\s*$")
 _TABLE_ROW = re.compile(r"^\s*(?:(?:\d+[smhd]){1,3}\s+(?:\(x\d+ over \S+\)\s+)?)?(?:Warning|Normal)\s+[A-Z]\w+\s")
 _DOCUMENT = re.compile(r"^\s*(?:\{\s*$|\{\s*\"|\[\s*\{?\s*$)")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
+_HERE_DOCUMENT_ENDS = re.compile(r"(?:EOF|EOT|END)\Z")
+# The lines under the first one of an ApiException of Python's client.
+_OF_EXCEPTION = re.compile(r"(?:Reason|HTTP response (?:headers|body)): ")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?')  # the last one may go on in the next line
 _MOST_LINES = 60
 _MOST_DOCUMENT_LINES = 5000
 _LONGEST_LINE = 1 << 16
+_MOST_TEXT = 1 << 22
+# A tenth of these, and it is no text, whatever words stand in it. Terminals' logs hold \x07, \x08 and \x1b.
+_NO_TEXT = re.compile(r"[\x00-\x06\x0e-\x1a\x1c-\x1f\ufffd]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,10 @@ class Statement:
 
 def statements(source: Source) -> Iterator[Statement]:
     """The statements of a text, in its order."""
-    return _statements(_lines(source))
+    source = as_utf8(source)
+    if not_said.is_source_code(source.peek().decode("utf-8", "replace")):
+        return iter(())
+    return _statements(not_said.without_objects(_lines(source)))
 
 
 def command_in(said: str) -> str | None:
@@ -68,27 +78,14 @@ def command_in(said: str) -> str | None:
 
 
 def _lines(source: Source) -> Iterator[tuple[int, str]]:
-    head = source.peek()
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or head[1:2] == b"\0":  # PowerShell's redirection
-        source = Source(_Transcoded(source, "utf-16-be" if head.startswith(b"\xfe\xff") else "utf-16-le"))
-    for number, line in enumerate(source.lines(), start=1):
+    last = 0
+    for line in source.lines(_LONGEST_LINE):
+        if source.line == last:
+            continue  # the rest of a line that is too long for a message
+        last = source.line
         text = line[:_LONGEST_LINE].decode("utf-8", "replace").rstrip("\r\n")
-        yield number, text.removeprefix("\ufeff") if number == 1 else text
-
-
-class _Transcoded:
-    """UTF-16 as UTF-8, block by block."""
-
-    def __init__(self, source: Source, encoding: str) -> None:
-        self._blocks = source.blocks()
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-
-    def read(self, _: int, /) -> bytes:
-        """The next block, of whatever size; b"" at the end."""
-        for block in self._blocks:
-            if text := self._decoder.decode(block):
-                return text.encode("utf-8", "replace")
-        return self._decoder.decode(b"", True).encode("utf-8", "replace")
+        text = text.removeprefix("\ufeff") if last == 1 else text
+        yield last, "" if len(_NO_TEXT.findall(text)) * 10 > len(text) else text
 
 
 def _statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
@@ -96,8 +93,11 @@ def _statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
     gathered: list[tuple[int, LogLine]] = []
     in_value = False  # of klog, that runs over lines: name=<, the lines, " >"
     depth = 0  # of braces, inside a document of JSON that runs over lines
+    size = 0
     for number, line in lines:
-        if gathered and in_value and len(gathered) < _MOST_DOCUMENT_LINES:
+        size = size + len(line) if gathered else 0
+        may_go_on = bool(gathered) and len(gathered) < _MOST_DOCUMENT_LINES and size < _MOST_TEXT
+        if may_go_on and in_value:
             gathered.append((number, LogLine(line)))
             in_value = not line.startswith(" >") or line.endswith("=<")
             continue
@@ -107,10 +107,10 @@ def _statements(lines: Iterable[tuple[int, str]]) -> Iterator[Statement]:
             if gathered:
                 yield _gathered(gathered)
             gathered, depth = [], 0
-        inside = bool(gathered) and depth > 0 and len(gathered) < _MOST_DOCUMENT_LINES
-        if gathered and not inside and _begins(read_line, gathered):
+        inside = may_go_on and depth > 0
+        if gathered and not inside and (size >= _MOST_TEXT or _begins(read_line, gathered)):
             yield _gathered(gathered)
-            gathered, depth = [], 0
+            gathered, depth, size = [], 0, 0
         if read_line.said.strip() or gathered:
             gathered.append((number, read_line))
         if not read_line.is_log and (depth > 0 or _DOCUMENT.match(read_line.said)):
@@ -131,13 +131,17 @@ def _begins(line: LogLine, gathered: list[tuple[int, LogLine]]) -> bool:
         return command_in(said) is not None or bool(statement.FINAL.match(said)) or said.startswith("curl: (")
     if line.is_log or len(gathered) >= _MOST_LINES or command_in(said) is not None:
         return True
+    if _GOES_ON.search(gathered[-1][1].said) and not statement.FINAL.match(said):
+        return False
     if statement.FINAL.match(said) or _TABLE_ROW.match(said) or _DOCUMENT.match(said) or _FENCE.match(said):
         return True
     if not said.strip():
         # kubectl leaves a line empty inside the message of a conflict, and after "is invalid:".
         return not first.said.rstrip().endswith(":")
-    if command_in(first.said) is not None or _FENCE.match(first.said):
+    if command_in(first.said) is not None or _FENCE.match(first.said) or _HERE_DOCUMENT_ENDS.match(first.said):
         return True
+    if _OF_EXCEPTION.match(said):
+        return False
     return (
         not first.is_log
         and not statement.FINAL.match(first.said)

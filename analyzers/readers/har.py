@@ -30,7 +30,12 @@ _MOST_CONNECTIONS = 1024
 
 def read(source: Source) -> Iterator[Passage]:
     """The passages of an archive, and notes on what could not be read of it. Does not raise, whatever stands in it."""
-    yield from _Archive(JsonText(source)).passages()
+    found = False
+    for passage in _Archive(JsonText(source)).passages():
+        found = True
+        yield passage
+    if not found:
+        yield Passage(kind="har")
 
 
 class _Archive:

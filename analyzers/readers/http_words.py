@@ -30,6 +30,7 @@ _CODED = tuple(
         r"(?:unexpected|invalid) (?:response )?(?:HTTP )?status(?: code)?:? (?P<code>[45]\d\d)\b",
         r"\"(?:error|status|code)\"\s*:\s*(?P<code>[45]\d\d)\b",  # Ansible
         r"Received status: Status\([^)]*\bcode=(?P<code>[45]\d\d)\b",  # fabric8
+        r"HTTP Error (?P<code>[45]\d\d): [A-Z]",
         r"HTTPError(?:\(| )['\"]?(?P<code>[45]\d\d)\b",
     )
 )

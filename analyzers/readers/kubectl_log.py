@@ -41,6 +41,9 @@ _CURL_HEADER = re.compile(r'-H "(?P<name>[^:"]+): (?P<value>(?:[^"\\]|\\.)*)"')
 _HEADER_LINE = re.compile(r"^[ \t]*(?P<name>[A-Za-z][\w-]*): (?P<value>.*)$", re.MULTILINE)
 # Each header has a line of its own until client-go 1.32.
 _ONE_HEADER = re.compile(r"^\s{2,}[A-Za-z][\w-]*: .*$")
+# encoding/hex.Dump, as client-go prints a body that holds zeros.
+_DUMPED = re.compile(r"\s*00000000  [0-9a-f]{2} ")
+_DUMPED_LINE = re.compile(r"^\s*[0-9a-f]{8}  (?P<bytes>(?:[0-9a-f]{2} {1,2}){1,16})", re.MULTILINE)
 _TRUNCATED = re.compile(r"\s?\[truncated \d+ chars\]\s*$")
 _DIALED = re.compile(
     r"Dial to tcp:(?P<peer>\S+) (?:succeed|failed: (?P<error>.+))"
@@ -229,7 +232,7 @@ def _exchange(place: int, one: _Open) -> Exchange | None:
         scheme=url.scheme,
         host=url.hostname or "",
         port=port,
-        path=(url.path or ("/" if one.url else "")) + (f"?{url.query}" if url.query else ""),
+        path=redact.path((url.path or ("/" if one.url else "")) + (f"?{url.query}" if url.query else "")),
         headers=Headers(kept),
         body=body,
         body_complete=whole,
@@ -269,9 +272,12 @@ def _exchange(place: int, one: _Open) -> Exchange | None:
 
 
 def _content(text: str | None) -> tuple[bytes | None, bool]:
-    """The body and whether it is whole."""
+    """The body and whether it is whole. What is no text is logged as a dump, since most bodies are protobuf."""
     if text is None:
         return None, True
+    if _DUMPED.match(text):
+        found = bytes.fromhex("".join(line["bytes"] for line in _DUMPED_LINE.finditer(text)))
+        return found, _TRUNCATED.search(text) is None
     whole = _TRUNCATED.sub("", text)
     return (whole.encode("utf-8", "replace") or None), len(whole) == len(text)
 

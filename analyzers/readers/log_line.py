@@ -32,7 +32,7 @@ _KLOG = re.compile(
     r"(?P<level>[IWEF])\d{4} \d\d:\d\d:\d\d(?:\.\d+)?\s+\d+ (?P<file>[\w.-]+\.go):\d+\] ?(?P<said>.*)", re.S
 )
 _CONSOLE = re.compile(
-    rf"\[?(?:{_TIME}|\d+\.\d+(?:e\+09)?|\d\d:\d\d:\d\d(?:\.\d+)?|[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d)\]?"
+    rf"\[?(?:{_TIME}|\d{{9,10}}\.\d+|\d\.\d+e\+09|\d\d:\d\d:\d\d(?:\.\d+)?|[A-Z][a-z]{{2}} [ \d]\d \d\d:\d\d:\d\d)\]?"
     r"[\s:|-]+(?:\[?(?P<level>TRACE|DEBUG|DBG|INFO|INF|WARN|WARNING|WRN|ERROR|ERR|DPANIC|PANIC|FATAL|FTL)\]?[\s:|-]+)?"
     r"(?P<said>.*)",
     re.IGNORECASE | re.S,

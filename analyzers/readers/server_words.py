@@ -45,20 +45,21 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (403, "", (r"Forbidden \(user=[^)]*verb=",)),
     (500, "", (
         r"(?:Internal error occurred: )?error dialing backend: ",
-        r'Get "?https?://[^\s"]+(?::10250/|/containerLogs/)',
+        r'Get "?https?://[^\s"]+(?::10250/|:23(?:79|80)/|/containerLogs/)',
     )),
     (503, "ServiceUnavailable", (r"error trying to reach service: ", r'no endpoints available for service "')),
     # The authorizer, and admission plugins of the server itself.
     (403, "Forbidden", (
-        rf"{_MAYBE_NAMED} is forbidden:?(?: \S|\s*$)",
-        r'forbidden: User "[^"\n]*" cannot ',
+        rf"{_MAYBE_NAMED} is forbidden(?::(?: \S|\s*$)|\s*$| User)",
+        r'forbidden: User "[^"\n]*" cannot |User "[^"\n]*" cannot "',
         r'User "[^"\n]*" cannot "?[\w:*-]+"? (?:resource |path |on "|[a-z][\w.*/-]* (?:in|at) )',
         r"unable to create new content in namespace \S+ because it is being terminated",
         r"(?:user|User) \S+ \([^)]*\) is attempting to grant (?:RBAC permissions|extra privileges)",
         r"\bviolates PodSecurity \"",
-        r"exceeded quota: ",
+        r"exceeded quota: \S+(?:,|\Z)",
         r"attempt to grant extra privileges|Forbidden: \"/[^\"]*\", Reason: ",
         r"the server does not allow access to the requested resource",
+        r"(?<=: )unknown \((?:get|post|put|patch|delete) [a-z][\w./-]*\)",
     )),
     # Storage.
     (409, "Conflict", (
@@ -84,7 +85,7 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
         r"etcdserver: |mvcc: |etcd cluster is unavailable or misconfigured|All the given peers are not reachable",
         r"rpc error: code = \w+ desc = (?:etcdserver|trying to send message larger|grpc: received message larger)",
         r"retrying of unary invoker failed|transport: [^\n]*:2379|addrConn\.createTransport failed[^\n]*2379",
-        r"healthz check \S+ failed",
+        r"healthz check \S+ failed|unable to sync kubernetes service: rpc error: ",
     )),
     # Too many, too late, not now.
     (429, "TooManyRequests", (r"Cannot evict pod as it would violate the pod's disruption budget",)),
@@ -92,6 +93,7 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (503, "ServiceUnavailable", (
         r"[Tt]he apiserver is shutting down|apiserver is shutting down",
         r"the request has been made before all known HTTP paths have been installed",
+        r"Sending HTTP/\S+ 503 response to \S+: starting",
     )),
     (429, "TooManyRequests", (
         r"storage is \(re\)initializing",
@@ -115,11 +117,11 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
         r"\boidc: [^\n]{0,500}?(?:expired|verify|audience|issuer)",
         r"You must be logged in to the server",
         r"the server has asked for the client to provide credentials",
-        r"Unable to authenticate the request",
+        r"Unable to authenticate the request|token provided is invalid or expired",
     )),
     # The request itself.
     (422, "Invalid", (
-        rf"(?:The )?{_KIND} is invalid(?::|\s*$)",
+        rf"(?:The )?{_KIND} is invalid(?:[:.]|\s*$)",
         r"The request is invalid",
         r"\b(?:spec|metadata|data|status|rules|subjects|roleRef|webhooks|provisioner|parameters)[\w.\[\]]*: "
         r"(?:Required value|Invalid value|Unsupported value|Forbidden|Duplicate value|Too long|Not found)",
@@ -164,6 +166,8 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     )),
     (500, "InternalError", (r"Internal error occurred: ",)),
 )  # fmt: skip
+PATTERNS = tuple(pattern for _, _, patterns in _SAID for pattern in patterns)
+"""Regular expressions of what servers say."""
 _TABLE = tuple(
     (re.compile(pattern, re.DOTALL), code, reason) for code, reason, patterns in _SAID for pattern in patterns
 )

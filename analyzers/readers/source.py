@@ -5,6 +5,7 @@ Audit logs and archives are larger than memory, and stdin cannot be read twice; 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -13,6 +14,7 @@ FIRST_LOOK = 64 * 1024
 BLOCK = 1 << 20
 # A line longer than this is cut: one entry of an archive is no text.
 LONGEST_LINE = 64 << 20
+_ENOUGH_FOR_ENCODING = 1024
 
 
 class Readable(Protocol):
@@ -50,8 +52,11 @@ class Source:
             if block:
                 yield block
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines that were not yet read, each with its line feed; the last one perhaps without."""
+    def lines(self, longest: int = LONGEST_LINE) -> Iterator[bytes]:
+        """The lines that were not yet read, each with its line feed; the last one perhaps without.
+
+        A line of more than ``longest`` bytes comes in pieces, for which ``line`` is the same.
+        """
         begun: list[bytes] = []  # of a line that runs over blocks, which are put together once
         size = 0
         for block in self.blocks():
@@ -67,7 +72,7 @@ class Source:
             if rest:
                 begun.append(rest)
                 size += len(rest)
-            if size > LONGEST_LINE:
+            if size > longest:
                 yield b"".join(begun)
                 begun.clear()
                 size = 0
@@ -81,3 +86,36 @@ class Source:
         elif self._progress is not None:
             self._progress(len(block))
         return block
+
+
+def as_utf8(source: Source) -> Source:
+    """``source`` in UTF-8 where it is in UTF-16, as PowerShell redirects what programs print; else itself."""
+    encoding = _utf16(source.peek())
+    return Source(_Transcoded(source, encoding)) if encoding else source
+
+
+def _utf16(head: bytes) -> str:
+    """The encoding of what begins with ``head`` where it is UTF-16, "" for anything else."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16-be" if head.startswith(b"\xfe\xff") else "utf-16-le"
+    head = head[:_ENOUGH_FOR_ENCODING]
+    first, second = head[::2].count(0), head[1::2].count(0)
+    # Without a mark: most characters of text are ASCII, and then every other byte is 0.
+    if len(head) >= 4 and max(first, second) > len(head) // 3 and not min(first, second):
+        return "utf-16-le" if second else "utf-16-be"
+    return ""
+
+
+class _Transcoded:
+    """UTF-16 as UTF-8, block by block."""
+
+    def __init__(self, source: Source, encoding: str) -> None:
+        self._blocks = source.blocks()
+        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+
+    def read(self, _: int, /) -> bytes:
+        """The next block, of whatever size; b"" at the end."""
+        for block in self._blocks:
+            if text := self._decoder.decode(block):
+                return text.encode("utf-8", "replace")
+        return self._decoder.decode(b"", True).encode("utf-8", "replace")

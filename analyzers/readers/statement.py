@@ -7,19 +7,29 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import urlsplit
 
+from analyzers import redact
 from analyzers.decode import status as status_decoder
 from analyzers.decode.status import Status
 from analyzers.exchange import Exchange, Failure, Headers, Request, Response
 from analyzers.readers import client_words, embedded_status, http_words, server_words
 from analyzers.readers.log_line import unescaped
+from analyzers.readers.wrapping import unwrapped
 
 # Not the Kubernetes API, though the words are the same: the node pulls an image, the kubelet asks a container.
 _OTHER_TRAFFIC = re.compile(
     r"(?:Liveness|Readiness|Startup) probe (?:failed|errored)|ImagePullBackOff|ErrImagePull"
-    r"|pull(?:ing)? (?:and unpack )?image|Back-off restarting failed container|CrashLoopBackOff",
+    r"|failed to generate manifest|pull(?:ing)? (?:and unpack )?image|Back-off restarting failed container"
+    r"|CrashLoopBackOff",
+    re.IGNORECASE,
+)
+# Nor is a connection of a program to its database.
+_DATABASE = re.compile(
+    r"\b(?:database|postgres\w*|mysql|redis|mongo\w*|kafka|rabbitmq)\b|\bDB: "
+    r"|\b(?:port['\": ]+|\S:)(?:3306|5432|5672|6379|9042|9092|9200|11211|27017)\b",
     re.IGNORECASE,
 )
 # But the API server is a container too.
@@ -47,12 +57,15 @@ _PLAIN_CODES = {
 }
 # kubectl proxy's own words, under the code 403.
 _FILTER = re.compile(r"<h3>Unauthorized</h3>")
+# What was answered instead of 101, without a Status.
+_UPGRADE = re.compile(rf"unable to upgrade connection: (?P<body>(?i:{'|'.join(_PLAIN_CODES)}))\s*$")
 # What was to be JSON was a page.
 _PAGE_INSTEAD = re.compile(r"^error: got '|invalid character '<' looking for beginning of value", re.MULTILINE)
 _CHECKS = re.compile(r"^[ \t]*\[[+-]\]\S+ (?:ok|failed)", re.MULTILINE)
-# A terminal, a chat or an editor broke the line; a list, a table and an indented part go on as they stand.
-_WRAPPED = re.compile(r"(?<![ \t])[ \t]*\n(?![\s*\-|{}<\[(.]|\Z)")
-_SPLIT_BEFORE_POINT = re.compile(r"(?<!\s)[ \t]*\n\s*(?=[:;,]\s)")
+_OF_A_SECRET = re.compile(r"\bsecrets?\b", re.IGNORECASE)
+# From the first brace of an object of Kubernetes to the last there is.
+_OBJECT = re.compile(r'\{\s*\\*"(?:apiVersion|kind|metadata|data|stringData|items)\\*"\s*:(?:.*\}|.*\Z)', re.DOTALL)
+_YAML_DATA = re.compile(r"^([ \t]*(?:data|stringData|binaryData):)[ \t]*\n(?:[ \t]+.*(?:\n|\Z))+", re.MULTILINE)
 # What chats and editors make of quotation marks.
 _TYPOGRAPHY = str.maketrans({"\u201c": '"', "\u201d": '"', "\u2018": "'", "\u2019": "'", "\u00a0": " "})
 _LINK = re.compile(r"\[([^\]\s]{1,200})\]\(https?://[^)\s]{1,200}\)")
@@ -64,15 +77,17 @@ _WORTH = re.compile(
     r"|malformed|unexpected|unsupport|unrecog|empty|ssl|handler|does|\b[45]\d\d\b",
     re.IGNORECASE,
 )
-# kubectl asked for a user name, and nobody was there to answer: a lost connection is a url.Error, printed otherwise.
-_NOBODY_ANSWERED = re.compile(r"error: EOF")
-_LONGEST = 16 * 1024
+# The end of a here-document; or kubectl asked for a user name, and nobody was there to answer. A lost connection is a
+# url.Error, printed otherwise.
+_NOBODY_ANSWERED = re.compile(r"error: EOF|EOF")
+LONGEST = 16 * 1024
+"""Characters. What stands behind them is not read."""
 
 
 @lru_cache(maxsize=16)  # lines are looked at again while it is decided where a message ends
 def read(text: str) -> Exchange | None:
     """The exchange behind a message of one or more lines, with id 1; None for text that says of no failure."""
-    text = text[:_LONGEST].translate(_TYPOGRAPHY).strip().strip("`").removesuffix("**").strip()
+    text = redact.text(text[:LONGEST]).translate(_TYPOGRAPHY).strip().strip("`").removesuffix("**").strip()
     if (
         not worth_reading(text)
         or (_OTHER_TRAFFIC.search(text) and not _OF_THE_API_SERVER.search(text))
@@ -83,17 +98,22 @@ def read(text: str) -> Exchange | None:
     embedded = embedded_status.find(text)
     if embedded is not None:
         return answered(embedded)
-    if (page := _page(text)) is not None:
+    configuration = client_words.before_asking(text)
+    if not configuration and (page := _page(text)) is not None:
         return page
-    text = _WRAPPED.sub(" ", _SPLIT_BEFORE_POINT.sub("", unescaped(text)))
+    text = unwrapped(_without_objects(unescaped(text)))
     if _CHECKS.search(text) and "[-]" in text:
         return Exchange(id=1, request=_UNKNOWN, response=_plain(500, text[text.index("[") :]))
-    said = None if client_words.before_asking(text) else _said(text)
+    said = None if configuration else _said(text)
     if said is not None:
         return answered(said) if not _PAGE.match(said.message) else _answered_by_page(said)
     if _PLAIN_401.search(text):
         return answered(Status(status="Failure", message="Unauthorized", reason="Unauthorized", code=401))
-    lost = client_words.recognise(_WRAPPERS.sub("", text))
+    if (upgrade := _UPGRADE.search(text)) is not None:
+        return Exchange(id=1, request=_UNKNOWN, response=_plain(_PLAIN_CODES[upgrade["body"].lower()], upgrade["body"]))
+    if _DATABASE.search(text):
+        return None
+    lost = client_words.recognise(_WRAPPERS.sub("", text).replace('\\"', '"'))
     if lost is not None:
         request = _requested(lost.method, lost.url) if lost.url else _UNKNOWN
         return Exchange(id=1, request=request, failure=Failure(phase=lost.phase, message=lost.message))
@@ -120,14 +140,34 @@ def worth_reading(text: str) -> bool:
 
 def gave_up(text: str) -> Exchange:
     """A program's last words in which no known message stands: the client's own failure, for rules to know or not."""
-    return Exchange(id=1, request=_UNKNOWN, failure=Failure(phase="client", message=text[:_LONGEST].strip()))
+    return Exchange(
+        id=1,
+        request=_UNKNOWN,
+        failure=Failure(phase="client", message=_without_objects(redact.text(text[:LONGEST])).strip()),
+    )
 
 
 def answered(status: Status) -> Exchange:
     """The exchange whose answer was ``status``. A URL in its message is one that the server asked, not the client."""
+    if _OF_A_SECRET.search(f"{status.details.kind} {status.message}"):
+        status = _without_values(status)
     body = json.dumps(status_decoder.document(status), ensure_ascii=False).encode("utf-8", "replace")
     response = Response(status=status.code or 500, body=body, body_bytes=len(body))
     return Exchange(id=1, request=_UNKNOWN, response=response)
+
+
+def _without_values(status: Status) -> Status:
+    """What refuses a Secret may quote what stands in it."""
+    causes = tuple(
+        replace(cause, message=redact.without_quoted_values(cause.message)) for cause in status.details.causes
+    )
+    message = redact.without_quoted_values(status.message)
+    return replace(status, message=message, details=replace(status.details, causes=causes))
+
+
+def _without_objects(text: str) -> str:
+    """``text`` without the objects that programs print beside a message: nobody knows what stands in them."""
+    return _YAML_DATA.sub(r"\1 ...", _OBJECT.sub("{...}", text)) if "{" in text or "ata:" in text else text
 
 
 _UNKNOWN = Request(method="", path="")

@@ -7,6 +7,7 @@ one command printed, or one message of a log that runs on. Equal messages of a l
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -29,7 +30,9 @@ _PLUGIN = re.compile(
     r"getting credentials: exec: executable \S+ failed with exit code|getting credentials: exec: exit status"
 )
 _DOCUMENT = re.compile(r"\s*(?:\{|(?:kind|apiVersion|metadata): )")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _MOST_GROUPS = 2000
+_MOST_TEXT = 1 << 23
 
 
 def read(source: Source) -> Iterator[Passage]:
@@ -77,11 +80,14 @@ class _Section:
 def _sections(statements: Iterable[Statement]) -> Iterator[_Section]:
     """What was printed between two prompts; a log without prompts is cut where it grows long."""
     section = _Section("", [])
+    held = 0
     for one in statements:
         command = None if one.is_log else gather.command_in(one.text.partition("\n")[0])
-        if command is not None or len(section.statements) >= _MOST_GROUPS:
+        held += len(one.text)
+        if command is not None or len(section.statements) >= _MOST_GROUPS or held > _MOST_TEXT:
             yield section
             section = _Section(command or "", [])
+            held = 0
         if command is None:
             section.statements.append(one)
         elif "\n" in one.text:
@@ -158,10 +164,10 @@ def _exchange(one: Statement) -> Exchange | None:
         return served
     if not one.final and not statement.worth_reading(one.text):
         return None
-    return _of_message(one.text, one.final)
+    return _of_message(one.text[: statement.LONGEST], one.final)
 
 
-@lru_cache(maxsize=4096)  # a log says the same again and again
+@lru_cache(maxsize=1024)  # a log says the same again and again
 def _of_message(text: str, final: bool) -> Exchange | None:
     exchange = statement.read(text)
     if exchange is None and "\n" in text:
@@ -183,8 +189,19 @@ def _passage(found: Sequence[_Found], command: str, kind: Kind) -> Passage:
         line=found[-1].line,
         exchanges=exchanges,
         lines={place: one.line for place, one in enumerate(found, start=1)},
-        info=CommandInfo(argv=display_argv(command.split())) if command else CommandInfo(),
+        info=CommandInfo(argv=_argv(command)) if command else CommandInfo(),
     )
+
+
+def _argv(command: str) -> tuple[str, ...]:
+    """The command line without its secrets; of another program's than Kubernetes' own only the first word."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quotation mark that nothing closes
+        words = command.split()[:1]
+    while words and (words[0] in ("sudo", "time") or _ASSIGNMENT.match(words[0])):
+        del words[0]
+    return display_argv(words if words[:1] != ["curl"] else words[:1])
 
 
 def _key(passage: Passage) -> Hashable:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from analyzers.decode import cbor, protobuf, status
+from analyzers.decode import cbor, protobuf, status, yaml_shape
 from analyzers.decode.request_info import RequestInfo
 from analyzers.decode.untrusted import parse_json
 from analyzers.redact.net import MASK, NAMES, text
@@ -65,7 +65,8 @@ def body(
         if refusal and len(content) <= _LONGEST_REFUSAL and (words := _own_words(content, info)) is not None:
             return words
         return _body(content, content_type.lower(), info, complete)
-    except (RecursionError, MemoryError, ValueError, yaml.YAMLError):
+    # The last three: what PyYAML makes of "!!int ''", "!!bool a" and "!!timestamp a".
+    except (RecursionError, MemoryError, ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
         return None
 
 
@@ -114,8 +115,7 @@ def _events(content: bytes, kind: str) -> bytes | None:
 
 
 def _yaml(content: bytes, kind: str) -> bytes | None:
-    # Aliases of aliases can stand for more than any memory holds.
-    if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(content.decode("utf-8"))):
+    if not yaml_shape.may_be_loaded(content.decode("utf-8")):
         return None
     documents = list(yaml.safe_load_all(content))
     if not all(isinstance(document, dict | list | None) for document in documents):

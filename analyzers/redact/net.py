@@ -14,6 +14,7 @@ _WORDS = (
     "eyj", "eya", "ewo", "zxlk", "-----begin", "ls0tls1crudj", "k8s-aws-v1", "ya29.", "bearer", "basic", "authoriz",
     "://", "pass", "token", "secret", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat",
     "glpat", "xox", "aiza", "sha256~", "hvs.", "error found in", "pwd", "credential", "x-amz", "x-goog", "connection",
+    "cookie",
 )  # fmt: skip
 _BOOTSTRAP = re.compile(r"[a-z0-9]\.[a-z0-9]{16}")
 NAMES = (
@@ -47,6 +48,10 @@ _SHAPES = (
     r"(?i:(?P<keep>\\{0,8}[\"']"
     + NAMES
     + r"\\{0,8}[\"']\s*:\s*(?P<quote>\\{0,8}[\"']))(?!\[redacted\])(?:(?!(?P=quote)).)+)",
+    r"(?i:(?P<keep>(?:^|(?<=[\s\"'`+]))[\"']?(?:"
+    + NAMES
+    + r"|client_key)[\"']?\s{1,40}=\s{0,40}[\"'])(?!\[redacted\])[^\"'\n]+)",
+    r"(?i:(?P<keep>\b(?:set-)?cookie:[ \t]*)(?!\[redacted\])[^\s\"'].*)",
     r"(?i:(?P<keep>x-(?:amz|goog)-(?:signature|credential|security-token)=)[^\s&\"']+)",
     # kubeconfig and the like: the whole line is a key and its value.
     r"(?im:(?P<keep>^[ \t]*(?:- )?" + NAMES + r":[ \t]+)(?!\[redacted\]|[|>]?[ \t]*$|" + _FIELD_ERRORS + r")\S.*$)",

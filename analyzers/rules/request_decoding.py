@@ -41,7 +41,7 @@ _TYPED = re.compile(
     re.DOTALL,
 )
 _TYPED_FIELD = re.compile(
-    r"(?P<field>\.[^\s:]+(?:\[[^\]]*\])?[^\s:]*): "
+    r"(?<![\w\].-])(?P<field>\.(?:[^\s:\[]++|\[[^\]]*+\])++): "
     r"(?P<what>field not declared in schema|duplicate entries for key \[[^\]]*\]|expected [^\n]+)"
 )
 _TYPE = re.compile(

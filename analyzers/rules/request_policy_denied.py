@@ -34,7 +34,8 @@ _DENIED = re.compile(
     re.DOTALL,
 )
 _BROKEN = re.compile(
-    r"(?:(?P<kind>ValidatingAdmissionPolicy|\bpolicy) '(?P<policy>[^']*)'(?: with binding '(?P<binding>[^']*)')?.*?)?"
+    r"(?:(?P<kind>ValidatingAdmissionPolicy|\bpolicy) '(?P<policy>[^']*)'"
+    r"(?: with binding '(?P<binding>[^']*)')?.{0,2000}?)?"
     r"(?:failed to configure (?P<part>policy|binding)|(?P<expression>expression '.{0,2000}?' resulted in error)): "
     r"(?P<why>.*)",
     re.DOTALL,

@@ -104,7 +104,7 @@ class Explained:
 
     def check_printed(self) -> None:
         """``mitmkube explain`` gives what the command printed the category that the traffic has."""
-        if _UNDECIDABLE.search(self.outcome.stderr):
+        if not self.outcome.stderr.strip() or _UNDECIDABLE.search(self.outcome.stderr):
             return
         found = [finding for item in _explained(self.outcome.stderr) for finding in item.findings]
         assert found, self.outcome.stderr

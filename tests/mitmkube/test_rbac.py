@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,3 +179,16 @@ def test_long_list_of_requests_is_cut(capsys: pytest.CaptureFixture[str], tmp_pa
     lines = Printed(capsys, str(tmp_path / "many")).text.splitlines()
     assert sum(line.startswith("# patch") for line in lines) == rbac.MOST_LINES - 1
     assert "# and 23 more" in lines
+
+
+def test_user_with_the_name_of_an_option_is_bound_as_a_user(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    event = {
+        "kind": "Event", "apiVersion": "audit.k8s.io/v1", "auditID": "1", "stage": "ResponseComplete", "verb": "list",
+        "requestURI": "/api/v1/namespaces/prod/pods", "user": {"username": "group:system:masters"},
+        "objectRef": {"resource": "pods", "namespace": "prod", "apiVersion": "v1"}, "responseStatus": {"code": 200},
+    }  # fmt: skip
+    log = tmp_path / "audit.log"
+    log.write_text(json.dumps(event) + "\n")
+    documents = list(yaml.safe_load_all(Printed(capsys, str(log)).text))
+    subjects = [subject for document in documents for subject in document.get("subjects", ())]
+    assert [(subject["kind"], subject["name"]) for subject in subjects] == [("User", "group:system:masters")]

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from analyzers import admission_diff, answer, redact
+from analyzers.classify import classify
 from analyzers.decode import (
     body,
     cbor,
@@ -27,8 +29,10 @@ from analyzers.decode import (
     warning,
     watch,
 )
+from analyzers.decode.untrusted import parse_json
 from analyzers.exchange import Exchange, Headers, Request, Response
 from analyzers.facts import Facts
+from analyzers.kubeconfig import syntax
 from analyzers.readers import wire_text
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -196,3 +200,63 @@ def test_facts_are_total(
 @pytest.mark.parametrize("data", [b"\xff" * 20, b"\x0a", b"\x0a\xff\xff\xff\xff\x0f", b"\x00", b"\x0b"])
 def test_message_that_makes_no_sense_is_incomplete(data: bytes) -> None:
     assert not protobuf.Message(data).complete
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "NaN", "Infinity", "-Infinity"])
+def test_number_that_json_cannot_write_is_none(number: str) -> None:
+    assert parse_json(f'[{number}, "\\u0000", 1.5]') in ([0.0, "\0", 1.5], [None, "\0", 1.5])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_json_in_any_encoding_of_it_is_read(encoding: str) -> None:
+    assert parse_json('{"a": "ü"}'.encode(encoding)) == {"a": "ü"}
+
+
+def test_url_in_a_query_is_left_there() -> None:
+    assert request_info.decode("GET", "/api/v1/pods?fieldSelector=metadata.name%3Dhttps://a/b").resource == "pods"
+    assert request_info.decode("GET", "/api/v1/namespaces/https://a/api/v1/nodes").resource != "nodes"
+    assert request_info.decode("GET", "https://a:6443/api/v1/nodes").resource == "nodes"
+
+
+STRANGE_YAML = [b"a: !!int ''", b"a: !!bool a", b"a: !!timestamp a", b"a: !!float a", b"&a [*a, *a]", b"? [a]\n: b",
+                b"[" * 100_000, b'{"a":' * 100_000, b'{"a":' * 3000 + b"1" + b"}" * 3000]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", STRANGE_YAML, ids=range(len(STRANGE_YAML)))
+def test_yaml_that_cannot_be_loaded_is_left_out(content: bytes) -> None:
+    status.decode(content, "application/yaml")
+    redact.body(content, "application/yaml")
+    exchange = Exchange(
+        id=1,
+        request=Request(
+            method="POST",
+            path="/api/v1/namespaces/a/pods",
+            headers=Headers([("Content-Type", "application/yaml")]),
+            body=content,
+        ),
+        response=Response(status=201, body=b'{"kind":"Pod","spec":{"a":1}}'),
+    )
+    admission_diff.of(exchange)
+
+
+@pytest.mark.parametrize("content", STRANGE_YAML, ids=range(len(STRANGE_YAML)))
+def test_kubeconfig_that_cannot_be_loaded_is_refused_in_one_line(content: bytes) -> None:
+    with pytest.raises(syntax.KubeconfigError, match=r"^error loading config file [^\n]*$"):
+        syntax.parse(content, Path("config"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["policy '" * 20_000, "policy '' with binding '" * 5_000, "a" * 100_000 + "://",
+     "failed to create typed patch object (a; b): .-" + "-.1." * 20_000],
+)  # fmt: skip
+def test_long_text_is_looked_at_once(text: str) -> None:
+    answered = Exchange(
+        id=1,
+        request=Request(method="GET", path=text),
+        response=Response(status=403, body=json.dumps({"kind": "Status", "message": text, "code": 403}).encode()),
+    )
+    facts = Facts.of(answered)
+    classify(answered)
+    request_info.decode("GET", text)
+    assert not answer.from_policy(facts)

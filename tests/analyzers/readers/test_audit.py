@@ -19,9 +19,10 @@ from analyzers.decode import audit_event
 from analyzers.exchange import Exchange
 from analyzers.explain import Item, explain
 from analyzers.readers import audit, wire_text
+from analyzers.readers.audit_lines import Broken, documents
 from analyzers.readers.passage import Passage
 from analyzers.readers.recognise import recognise
-from analyzers.readers.source import Source
+from analyzers.readers.source import BLOCK, LONGEST_LINE, Source
 
 FOLDER = Path(__file__).parent / "audit"
 LOG = (FOLDER / "audit.log").read_bytes()
@@ -438,6 +439,17 @@ def test_what_is_kept_does_not_grow_with_the_log(monkeypatch) -> None:
     (group,) = log._groups.values()
     assert len(group.names) <= audit._MOST_NAMES + 1
     assert len(group.namespaces) <= audit._MOST_NAMES + 1
+
+
+def test_line_that_is_too_long_is_one_line() -> None:
+    long = b'{"auditID":"' + b"x" * (LONGEST_LINE + BLOCK)
+    broken = Broken()
+    assert not list(documents(Source(io.BytesIO(long)), broken, lambda _: True))
+    assert (broken.first, broken.count, broken.ends_in) == (0, 0, 1)
+    broken = Broken()
+    (found,) = documents(Source(io.BytesIO(long + b'\n{"auditID":"1"}\n')), broken, lambda _: True)
+    assert found[0] == 2
+    assert (broken.first, broken.count, broken.ends_in) == (1, 1, 0)
 
 
 # Whatever it is given

@@ -63,3 +63,10 @@ json_like = st.recursive(
 @given(json_like)
 def test_anything_is_read(document: object) -> None:
     assert isinstance(decode(document), CommandInfo)
+
+
+def test_argv_of_an_archive_that_somebody_wrote_shows_no_secret() -> None:
+    argv = ["kubectl", "--token", "abc", "get", "pods", "--password=abc"]
+    shown = ("kubectl", "--token", "[redacted]", "get", "pods", "--password=[redacted]")
+    assert decode({"argv": argv}).argv == shown
+    assert decode({"argv": list(shown)}).argv == shown

@@ -113,3 +113,22 @@ def test_unmasked_token_of_an_old_kubectl_does_not_stay(explained: Explain) -> N
     )
     assert item.findings[0].category == "auth"
     assert "plain-old-token" not in repr(item)
+
+
+# Answered in protobuf, which encoding/hex.Dump shows: runtime.Unknown with a v1 Status of a 404 in it.
+_DUMP = """\
+I1122 10:00:00.000001    1 round_trippers.go:553] GET https://h/api/v1/pods/web 404 Not Found in 3 milliseconds
+I1122 10:00:00.000002    1 request.go:1351] Response Body:
+"""
+
+
+def test_dump_of_a_body_is_read_as_its_bytes(explained: Explain) -> None:
+    status = b"\x0a\x04\x0a\x00\x12\x00\x12\x07Failure\x1a\x03gon\x22\x08NotFound\x30\x94\x03"
+    body = b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Status\x12" + bytes([len(status)]) + status
+    rows = (body[at : at + 16] for at in range(0, len(body), 16))
+    dump = "".join(f"{16 * place:08x}  {row.hex(' '):<47}   |x|\n" for place, row in enumerate(rows))
+    (item,) = explained(_DUMP + dump)
+    assert item.story.cause is not None
+    response = item.story.cause.exchange.response
+    assert response is not None
+    assert response.body == body

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 
-from analyzers.readers.source import BLOCK, FIRST_LOOK, Source
+import pytest
+
+from analyzers.readers.source import BLOCK, FIRST_LOOK, Source, as_utf8
 
 
 class Trickle:
@@ -46,3 +48,21 @@ def test_progress_counts_every_byte_once() -> None:
     source.peek()
     list(source.lines())
     assert sum(counted) == 8
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_as_utf_8(encoding: str) -> None:
+    text = 'Error from server (NotFound): pods "web" not found\r\n'
+    assert b"".join(as_utf8(Source(io.BytesIO(text.encode(encoding)))).blocks()).decode().lstrip("\ufeff") == text
+
+
+def test_bytes_with_zeros_are_not_utf_16() -> None:
+    source = Source(io.BytesIO(b"x\0y\0\nError from server"))
+    assert as_utf8(source) is source
+
+
+def test_line_in_pieces_has_one_number() -> None:
+    source = Source(io.BytesIO(b"x" * (5 << 20) + b"\nsecond\n"))
+    numbers = [(source.line, line[:6]) for line in source.lines(1 << 20)]
+    assert {number for number, line in numbers if line == b"xxxxxx"} == {1}
+    assert numbers[-1] == (2, b"second")

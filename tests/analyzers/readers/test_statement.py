@@ -128,7 +128,7 @@ def test_code_of_a_server_that_is_no_kubernetes_is_none() -> None:
 def test_refusal_of_admission_that_was_cut_off_is_not_taken_for_the_authorizers() -> None:
     exchange = statement.read(
         "Failure executing: POST at: https://kubernetes.default/api/v1/namespaces/ci/pods. Message: Forbidden!"
-        "Configured service account doesn't have access. Service account may have been revoked. admission webhook \"quota."
+        "Configured service account doesn't have access. Service account may have been revoked. admission webhook \"q."
     )
     assert exchange is not None
     assert [finding.category.value for finding in classify(exchange)] == ["request"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
+
 from analyzers.explain import NOTHING_FOUND
 
 from .conftest import Explain
@@ -132,3 +136,29 @@ def test_access_log_of_the_server_tells_method_path_and_code(explained: Explain)
     assert item.findings[0].category == "health"
     assert item.story.cause is not None
     assert item.story.cause.exchange.request.path == "/api/v1/pods"
+
+
+def test_what_is_no_text_says_of_no_failure(explained: Explain) -> None:
+    garbage = random.Random(1).randbytes(1 << 20).replace(b"\n", b"\nEOF x509: dial tcp \xff\xfe\x00\x01")
+    assert [item.findings for item in explained(garbage)] == [()]
+
+
+def test_line_behind_a_very_long_one_has_its_number(explained: Explain) -> None:
+    (item,) = explained(
+        "one\n" + "x" * (3 << 20) + "\nthree\n\n" + 'Error from server (NotFound): pods "web" not found\n'
+    )
+    assert item.line == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "argv"),
+    [
+        ("kubectl get pods -l 'a in (b, c)'", ("kubectl", "get", "pods", "-l", "a in (b, c)")),
+        ("TOKEN=abc sudo kubectl get pods", ("kubectl", "get", "pods")),
+        ("kubectl --token 'a b' get pods", ("kubectl", "--token", "[redacted]", "get", "pods")),
+        ("curl -u admin:pw https://h/api", ("curl",)),
+    ],
+)
+def test_command_line_is_kept_as_the_shell_read_it(command: str, argv: tuple[str, ...], explained: Explain) -> None:
+    (item,) = explained(f'$ {command}\nError from server (NotFound): pods "web" not found\n')
+    assert item.story.info.argv == argv
