@@ -55,7 +55,8 @@ def item_json(item: Item, file: str) -> str:
 
 def item_text(item: Item, file: str, *, width: int = 80, marks: bool = False, color: bool = False) -> str:
     """One item: where it stands, the deciding finding whole, the others in a line each, and the notes."""
-    place = f"{file}:{item.line}" if item.line else file
+    named = "stdin" if file == "-" else file
+    place = f"{named}:{item.line}" if item.line else named
     head = f"─ {redact.text(place)} ({KINDS[item.kind]}) "
     lines = [line((head + "─" * max(width - len(head), 0), "dim"))]
     if item.findings:

@@ -50,7 +50,7 @@ def check(facts: Facts) -> Finding | None:
             Hop.MIDDLEBOX,
             f"Something in front of {answer.api_server(facts)} asks for a login of its own.",
             Fix("log in to the gateway or load balancer in front of the API server, or use the cluster's own address"),
-            evidence.no_audit_id(),
+            *evidence.no_audit_id(facts),
             *evidence.response_header(facts, "WWW-Authenticate"),
         )
     token = facts.credential

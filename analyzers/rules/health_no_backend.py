@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
+from analyzers.page_maker import maker
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
@@ -45,12 +46,12 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
-        summary=f"A gateway or load balancer{f' at {at}' if (at := answer.server(facts)) else ''} found no API server "
-        f"behind it ({code}).",
+        summary=f"A gateway or load balancer{f' at {at}' if (at := answer.server(facts)) else ''}"
+        f"{f' ({who})' if (who := maker(facts)) else ''} found no API server behind it ({code}).",
         evidence=(
             evidence.answer(facts),
             *_seen(facts),
-            *((evidence.no_audit_id(),) if answer.foreign(facts) else ()),
+            *(evidence.no_audit_id(facts) if answer.foreign(facts) else ()),
             *evidence.response_header(facts, "Server"),
         ),
         fix=(

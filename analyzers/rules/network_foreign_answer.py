@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from analyzers import answer, evidence
 from analyzers.client_failure import printed
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
+from analyzers.page_maker import maker
 from analyzers.rules import (
     auth_unauthorized,
     health_no_backend,
@@ -71,7 +72,7 @@ def check(facts: Facts) -> Finding | None:
     if redirect:
         what = f"sent the client on to {response.headers.get('Location') or 'another address'}"
     server = answer.server(facts)
-    where = f" at {server}" if server else ""
+    where = (f" at {server}" if server else "") + (f" ({who})" if (who := maker(facts)) else "")
     title = _TITLE.search(facts.text)
     seen = Evidence(title["title"].strip(), "response body, title of the page") if title else evidence.message(facts)
     return Finding(
@@ -83,7 +84,7 @@ def check(facts: Facts) -> Finding | None:
         evidence=(
             evidence.answer(facts),
             *((seen,) if seen.text else ()),
-            evidence.no_audit_id(),
+            *evidence.no_audit_id(facts),
             *evidence.response_header(facts, "Server"),
         ),
         fix=(

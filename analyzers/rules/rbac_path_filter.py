@@ -51,7 +51,7 @@ def check(facts: Facts) -> Finding | None:
         hop=Hop.MIDDLEBOX,
         step=RULE.step,
         summary=f"{filtered}{f' at {at}' if (at := answer.server(facts)) else ''} does not let this path through.",
-        evidence=(*evidence.refused(facts), *((evidence.no_audit_id(),) if response.headers else ())),
+        evidence=(*evidence.refused(facts), *evidence.no_audit_id(facts)),
         fix=(
             Fix("ask the API server itself, with a context whose server is the cluster's own address"),
             Fix(
