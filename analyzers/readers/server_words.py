@@ -96,7 +96,7 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
         r"Sending HTTP/\S+ 503 response to \S+: starting",
     )),
     (429, "TooManyRequests", (
-        r"storage is \(re\)initializing",
+        r"storage is \(re\)initializing|due to server-side throttling, FlowSchema UID",
         r"the server has received too many requests and has asked us to try again later",
         r"Too many requests(?:, please try again later|: )|429 Too Many Requests",
     )),

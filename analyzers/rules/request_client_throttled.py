@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
 _GAVE_UP = re.compile(r"client rate limiter Wait returned an error|rate: Wait\(n=\d+\) (?:would exceed|exceeds)")
 _WAITED = re.compile(
-    r"due to client-side throttling|reason=\"client-side throttling, not priority and fairness"
-    r"|Throttling request took"
+    r"due to client-side throttling|client-side throttling, not priority and fairness|Throttling request took"
 )
 
 

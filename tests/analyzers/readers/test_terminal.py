@@ -162,3 +162,13 @@ def test_line_behind_a_very_long_one_has_its_number(explained: Explain) -> None:
 def test_command_line_is_kept_as_the_shell_read_it(command: str, argv: tuple[str, ...], explained: Explain) -> None:
     (item,) = explained(f'$ {command}\nError from server (NotFound): pods "web" not found\n')
     assert item.story.info.argv == argv
+
+
+def test_waits_of_the_client_are_told_from_waits_for_the_server(explained: Explain) -> None:
+    waited = 'I1122 10:00:00.000001       1 request.go:752] "Waited before sending request" delay="5s" reason="{}"\n'
+    (own,) = explained(waited.format("client-side throttling, not priority and fairness"))
+    (servers,) = explained(
+        waited.format("retries: 1, retry-after: 5s - retry-reason: due to server-side throttling, FlowSchema UID: 2e0a")
+    )
+    assert own.findings[0].rule == "request-client-throttled"
+    assert servers.findings[0].category == "health"
