@@ -37,6 +37,8 @@ _CONSOLE = re.compile(
     r"(?P<said>.*)",
     re.IGNORECASE | re.S,
 )
+# zap's console format, whose time was cut off.
+_LEVEL_FIRST = re.compile(r"(?P<level>DEBUG|INFO|WARN|ERROR|DPANIC|PANIC|FATAL)(?:\t| {2,})\s*(?P<said>.*)", re.DOTALL)
 _LOGRUS_CONSOLE = re.compile(r"(?P<level>INFO|WARN|ERRO|FATA|DEBU|PANI)\[[^\]]{1,40}\]\s*(?P<said>.*)", re.S)
 _LOGFMT_FIELD = re.compile(r'(?:^|\s)"?(?P<key>[A-Za-z_][\w.-]*)"?=(?P<value>"(?:[^"\\]|\\.)*"?|\S+)')
 _PLAIN_QUOTE = re.compile(r'(?<!\\)"')
@@ -105,6 +107,8 @@ def _json(line: str) -> LogLine | None:
 
 
 def _logrus(line: str) -> LogLine | None:
+    if (found := _LEVEL_FIRST.match(line)) is not None:
+        return LogLine(_with_fields(found["said"]), True, found["level"].lower())
     found = _LOGRUS_CONSOLE.match(line)
     return LogLine(unescaped(found["said"]), True, found["level"].lower()) if found is not None else None
 

@@ -20,6 +20,7 @@ QUOTED = SAID.replace('"', '\\"')
         f'ts=2026-11-22T10:00:00Z level=error component=k8s err="{QUOTED}"',
         f'2026-11-22T10:00:00.123Z\tERROR\tsetup\tproblem\t{{"error": "{QUOTED}"}}',
         f"FATA[0003] {SAID}",
+        f'ERROR   controller      Reconciler error        {{"reconcilerGroup": "a.b", "error": "{QUOTED}"}}',
         f"Nov 22 10:00:00 node-1 kubelet[812]: E1122 10:00:00.123456     812 reflector.go:138] {SAID}",
         f"2026-11-22T10:00:00.123456789Z stderr F E1122 10:00:00.123456       1 reflector.go:138] {SAID}",
         f"[pod/web-1/app] E1122 10:00:00.123456       1 reflector.go:138] {SAID}",
