@@ -64,6 +64,8 @@ def check(facts: Facts) -> Finding | None:
         return None
     page = answer.html(facts)
     redirect = 300 <= code < 400
+    if not page and not redirect and not response.body and not facts.text and code < 500:
+        return None  # a log without bodies
     if not page and not redirect and (code < 400 or _OWN_TEXTS.match(facts.text)):
         return None
     if any(narrower(facts) for narrower in _NARROWER):

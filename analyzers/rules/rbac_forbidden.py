@@ -1,4 +1,4 @@
-"""The API server refused the request with 403, and the client did not show its words.
+"""The API server refused the request with 403, and its words were not shown, or not as it said them.
 
 What you see
     Error from server (Forbidden): unknown
@@ -7,7 +7,8 @@ What you see
 
 Why it happens
     Clients of other languages, and kubectl while it discovers what there is, print the code of a refusal without its
-    message. Nearly always the authorizer refused: the user, or nobody at all (system:anonymous), lacks a permission.
+    message; chats and loggers lose its quotation marks. Nearly always the authorizer refused: the user, or nobody at
+    all (system:anonymous), lacks a permission.
 
 What to do
     See as whom the API server knows you, ask it whether you may, and have the client show the message.
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 
 from analyzers import answer, evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
+from analyzers.refusal import asked_of_authorizer
 
 if TYPE_CHECKING:
     from analyzers.facts import Facts
@@ -34,14 +36,17 @@ _WORDLESS = re.compile(
     r"(?:\((?:get|post|put|patch|delete)\b[^)]*\)\s*)?$",
     re.DOTALL,
 )
+# The authorizer's sentence, with its quotation marks lost or its end cut off.
+_DAMAGED = re.compile(r"is forbidden: User \S.{0,300}? cannot [\w:*\"\\-]+ ", re.DOTALL)
 
 
 def check(facts: Facts) -> Finding | None:
-    """A 403 in nobody's words, where the request and the headers of the answer are not known."""
+    """A 403 in nobody's words, or in damaged ones, where the headers of the answer are not known."""
     response = facts.exchange.response
     if response is None or response.headers or answer.code(facts) != 403:
         return None
-    if not _WORDLESS.match(answer.said(facts)):
+    damaged = _DAMAGED.search(answer.said(facts)) and asked_of_authorizer(facts) is None
+    if answer.from_policy(facts) or not (damaged or _WORDLESS.match(answer.said(facts))):
         return None
     info = facts.request_info
     about = f" to {info.phrase}" if info is not None else ""
@@ -53,7 +58,8 @@ def check(facts: Facts) -> Finding | None:
         category=RULE.category,
         hop=Hop.API_SERVER,
         step=RULE.step,
-        summary=f"The API server refused the user{about}, and the client did not show why.",
+        summary=f"The API server refused the user{about}"
+        + ("; its message was damaged on the way." if damaged else ", and the client did not show why."),
         evidence=evidence.refused(facts),
         fix=(
             Fix("see as whom the API server knows you, and whether you may:",
