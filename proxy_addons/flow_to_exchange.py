@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import cast
+from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -23,6 +24,9 @@ from analyzers.exchange import (
 from proxy_addons.body_tap import BodyTap
 from proxy_addons.layers import CLIENT_LEFT, FAILURE, PATIENCE_SECONDS
 from proxy_addons.upstream import Upstream
+
+# Everything that is printable, a percent sign too: what is encoded already stays.
+_PLAIN = "".join(map(chr, range(0x21, 0x7F)))
 
 
 def exchange(
@@ -61,13 +65,19 @@ def _request(request: http.Request, tap: BodyTap) -> Request:
         scheme="https" if connect else request.scheme,
         host=request.host,
         port=request.port,
-        path=_authority(request) if connect else request.path,
+        path=_authority(request) if connect else _target(request),
         http_version=request.http_version,
         headers=_headers(request.headers),
         body=tap.content or None,
         body_complete=tap.complete,
         body_bytes=tap.wire_bytes,
     )
+
+
+def _target(request: http.Request) -> str:
+    """Bytes that a client should have percent-encoded are: no output can hold them as they are."""
+    path = request.path
+    return path if path.isascii() else quote(path, safe=_PLAIN, errors="surrogateescape")
 
 
 def _authority(request: http.Request) -> str:

@@ -19,7 +19,7 @@ from analyzers.decode import untrusted
 from analyzers.decode.credential import Credential
 from analyzers.exchange import Connection, Exchange, Failure, Headers, Request, Response, Timing
 
-FILES = frozenset({"round_trippers.go", "helper.go", "helpers.go", "request.go", "debug.go"})
+FILES = frozenset({"round_trippers.go", "helper.go", "helpers.go", "request.go", "debug.go", "debugging.go"})
 """The source files whose lines are read here."""
 
 _METHODS = "GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS"

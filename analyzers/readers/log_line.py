@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from analyzers.decode.untrusted import mapping, parse_json
+from analyzers.decode.untrusted import text as encodable
 
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _TIME = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
@@ -101,7 +102,7 @@ def _json(line: str) -> LogLine | None:
     if not said or "kind" in fields:
         return None
     before = _CONSOLE.match(line[:at])
-    name = before["said"].strip(" \t:") if before is not None else ""
+    name = (before["said"] if before is not None else line[:at]).strip(" \t:")
     level = fields.get("level") or fields.get("severity") or (before["level"] if before is not None else "")
     return LogLine(": ".join(filter(None, (name, said))), True, str(level or "").lower())
 
@@ -167,7 +168,7 @@ def _of_fields(fields: object) -> str:
         if isinstance(value, dict):
             value = value.get("message") or value.get("msg")
         if isinstance(value, str) and value.strip() and value not in parts:
-            parts.append(unescaped(value.strip()))
+            parts.append(unescaped(encodable(value.strip())))
     return ": ".join(parts)
 
 

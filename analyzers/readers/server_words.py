@@ -108,7 +108,7 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (500, "ServerTimeout", (r"The \S+ operation against \S+ could not be completed at this time",)),
     (503, "ServiceUnavailable", (
         r"(?:\b[\w-]{1,63}(?:\.[\w-]{1,63}){1,10}/v\d\w*: )?the server is currently unable to handle the request",
-        r"failing or missing response from https?://\S+",
+        r"(?:failing or missing|no) response from https?://\S+",
         r"Error: '[^'\n]*'\s*Trying to reach: '",
         r"stale GroupVersion discovery: |failed to discover some groups: ",
     )),
@@ -156,6 +156,7 @@ _SAID: tuple[tuple[int, str, tuple[str, ...]], ...] = (
     (404, "NotFound", (
         r"the server could not find the requested resource|404 page not found",
         rf"{_OBJECTS} not found",
+        r'The [a-z]+ "[^"\n]*" does not exist',
     )),
     # Whatever else went wrong inside.
     (500, "", (

@@ -178,6 +178,8 @@ def _of_message(text: str, final: bool) -> Exchange | None:
     client = statement.gave_up(text)
     if classify(client):
         return client
+    if "\n" in text and classify(joined := statement.gave_up(" ".join(text.split()))):
+        return joined
     # What no rule knows is worth a word only where a program said that it gave up.
     return (exchange or client) if final else None
 

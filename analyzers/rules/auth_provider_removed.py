@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from analyzers.facts import Facts
 
 _REMOVED = re.compile(
-    r"The (?P<removed>gcp|azure) auth plugin has been removed|no Auth Provider found for name \"(?P<unknown>[^\"]*)\"",
+    r"The (?P<removed>gcp|azure) auth plugin (?:has been removed|is not supported)"
+    r"|no Auth Provider found for name \"(?P<unknown>[^\"]*)\"",
     re.IGNORECASE,
 )
 _ANEW = {

@@ -35,13 +35,15 @@ _SAID = re.compile(
     r"|error unmarshaling JSON: |MalformedYAMLError: |couldn't get version/kind; json parse error"
 )
 _LINE = re.compile(r"yaml: line (?P<line>\d+): (?P<why>[^\n]+)|(?P<missing>Object '\w+' is missing)")
+# Of the document of another API, and of an answer.
+_OTHER = re.compile(r"failed to download openapi|body was not decodable")
 
 
 def check(facts: Facts) -> Finding | None:
     """What YAML and JSON readers say inside of kubectl and helm, of a manifest and not of a kubeconfig or a plugin."""
     text = printed(facts)
     found = _SAID.search(text)
-    if found is None or "config file" in text or "getting credentials" in text or "failed to download openapi" in text:
+    if found is None or "config file" in text or "getting credentials" in text or _OTHER.search(text):
         return None
     file = next(filter(None, found.groups()), "")
     at = _LINE.search(text)

@@ -339,3 +339,14 @@ def test_file_nested_deeper_than_can_be_read_is_broken() -> None:
     content = nested(3000, lambda inner: str(len(inner)).encode() + b":" + inner + b"]")
     assert exchanges(content) == []
     assert notes(content)
+
+
+def test_bytes_in_a_path_that_are_no_text_are_percent_encoded() -> None:
+    flow = tflow.tflow(resp=True)
+    flow.request.data.path = b"/api/v1/\xc0ods?a=%2F&b=\xc3\xa4"
+    status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "no", "code": 404}
+    flow.response = http.Response.make(404, json.dumps(status), {"Content-Type": "application/json"})
+    written = io.BytesIO()
+    flow_io.FlowWriter(written).add(flow)
+    (passage, *_) = flow_file.read(Source(io.BytesIO(written.getvalue())))
+    assert [one.request.path for one in passage.exchanges] == ["/api/v1/%C0ods?a=%2F&b=%C3%A4"]

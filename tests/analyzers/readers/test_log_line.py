@@ -55,3 +55,7 @@ def test_box_of_terraform_is_taken_off() -> None:
 
 def test_source_file_of_klog_is_known() -> None:
     assert log_line.read("I1122 10:00:00.123456       1 memcache.go:265] x").file == "memcache.go"
+
+
+def test_half_a_character_can_be_written_again() -> None:
+    assert log_line.read('{"msg":"\\ud800 failed"}').message.encode().endswith(b"failed")
