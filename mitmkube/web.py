@@ -155,13 +155,17 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     from mitmproxy.tools.web.master import WebMaster
 
     from mitmkube.proxy import settle_confdir
+    from proxy_addons import connection_handler
     from proxy_addons.contentview import KubernetesView
+    from proxy_addons.hook_table import HookTable
     from proxy_addons.options import OPTIONS, WEB_COLUMNS
 
     master = WebMaster(options.Options(), with_termlog=False)
     # Ours come before mitmproxy's own: they choose the layers and make the connection objects.
     master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
     master.addons.remove(master.addons.get("errorcheck"))  # it would end us before we can say which port is taken
+    HookTable.take_over(master.addons)
+    connection_handler.install()
     contentviews.add(KubernetesView())
     settle_confdir(folder)
     master.options.update(

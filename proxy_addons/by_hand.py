@@ -13,7 +13,7 @@ from mitmproxy.proxy.mode_servers import ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from analyzers.kubeconfig import config_paths
-from proxy_addons import kube_addons
+from proxy_addons import connection_handler, kube_addons
 from proxy_addons.analysis import Analysis
 from proxy_addons.annotate import Annotate
 from proxy_addons.contentview import KubernetesView
@@ -37,6 +37,7 @@ class ByHand:
 
     def load(self, _loader: Loader) -> None:
         contentviews.add(KubernetesView())
+        connection_handler.install()
         ctx.options.update(**OPTIONS)
         if "web_columns" in ctx.options:  # mitmweb has it, mitmdump has not
             ctx.options.update(web_columns=WEB_COLUMNS)

@@ -11,15 +11,17 @@ This leans on the inside of mitmproxy's ``ConnectionHandler``, and its tests not
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from mitmproxy import flow
-from mitmproxy.proxy import commands, events, mode_servers
+from mitmproxy import flow, http
+from mitmproxy.proxy import commands, events, layer, mode_servers, server
 from mitmproxy.utils import asyncio_utils
 
+from proxy_addons.established import BecomeTop, Established, Relay
 from proxy_addons.hook_table import HookTable
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
         if self._working:
             return  # a hook brought it about; it has its turn when the present event is done
         self._working = True
-        self.timeout_watchdog.register_activity()  # type: ignore[no-untyped-call]
+        self.timeout_watchdog.register_activity()
         try:
             while self._events:
                 self._work_off(self._events.popleft())
@@ -50,13 +52,17 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
 
     def _work_off(self, event: events.Event) -> None:
         try:
-            for command in self.layer.handle_event(event):
+            top: layer.Layer | Established | Relay = self.layer
+            for command in top.handle_event(event):
                 if isinstance(command, commands.SendData):
                     self._outgoing.setdefault(command.connection, []).append(command.data)
                 elif isinstance(command, commands.StartHook):
                     self._start_hook(command)
+                elif isinstance(command, BecomeTop):
+                    top = command.top
                 else:
                     self._execute(command)
+            self.layer = cast(layer.Layer, top)
         except Exception:
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
 
@@ -67,7 +73,7 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
             assert command.connection not in self.transports
             name = f"server connection handler {command.connection.address}"
             handler = asyncio_utils.create_task(self.open_connection(command), name=name, keep_ref=False, client=client)
-            self.transports[command.connection] = mode_servers.server.ConnectionIO(handler=handler)
+            self.transports[command.connection] = server.ConnectionIO(handler=handler)
         elif isinstance(command, commands.RequestWakeup):
             name = f"wakeup timer ({command.delay:.1f}s)"
             self.wakeup_timer.add(
@@ -93,7 +99,7 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
     async def drain_writers(self) -> None:
         # Only where something waits to be sent: the pauses of mitmproxy's way around cost as much as reading.
         for transport in self.transports.values():
-            writer = transport.writer
+            writer = cast("asyncio.StreamWriter | None", transport.writer)
             if writer is not None and (writer.transport.get_write_buffer_size() or writer.is_closing()):
                 await super().drain_writers()  # type: ignore[no-untyped-call]
                 return
@@ -118,7 +124,7 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
                 await unfinished
             (data,) = hook.args()
             if isinstance(data, flow.Flow):
-                await data.wait_for_resume()  # type: ignore[no-untyped-call]
+                await data.wait_for_resume()
         if hook.blocking:
             await self.server_event(events.HookCompleted(hook))
 
@@ -130,3 +136,9 @@ def _intercepted(hook: commands.StartHook) -> bool:
 def install() -> None:
     """Have mitmproxy's servers use it from now on, in this process."""
     mode_servers.ProxyConnectionHandler = KubeConnectionHandler  # type: ignore[misc]
+    # Looks at the type of every field of every message, which takes as long as parsing it; ours are made of bytes.
+    http.MessageData.__post_init__ = _nothing  # type: ignore[method-assign]
+
+
+def _nothing(_message: http.MessageData) -> None:
+    pass

@@ -30,6 +30,7 @@ from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
     ResponseEndOfMessage,
+    ResponseHeaders,
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
@@ -37,7 +38,9 @@ from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
+from proxy_addons.established import BecomeTop, Established
 from proxy_addons.lifted import Lifted
+from proxy_addons.tls_end import End
 from proxy_addons.tunnels import STRANGER, Tunnels
 from proxy_addons.upstream import Upstream
 
@@ -328,6 +331,7 @@ class KubeHttpLayer(HttpLayer):
     def __init__(self, context: Context, mode: HTTPMode, tunnels: Tunnels) -> None:
         super().__init__(context, mode)
         self._tunnels = tunnels
+        self.tunnel: Established | None = None
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         self.streams[stream_id] = KubeHttpStream(self.context.fork(), stream_id, self._tunnels)
@@ -339,10 +343,24 @@ class KubeHttpLayer(HttpLayer):
                 self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
+        elif isinstance(event, ResponseHeaders) and self.tunnel is None and (found := self._standing()) is not None:
+            self.tunnel = found
+            yield BecomeTop(found)
         for command in super().event_to_child(child, event):
             if isinstance(command, commands.Log):
                 command.message = command.message.partition(": b'")[0].partition(': b"')[0]  # bytes off the wire
             yield command
+
+    def _standing(self) -> Established | None:
+        """The tunnel this is in, once both handshakes are done; None where it must go on being passed layer by layer."""
+        if self.mode is not HTTPMode.transparent or self.context.server.via is not None:
+            return None
+        tls = [one for one in self.context.layers if isinstance(one, ServerTLS | ClientTLS)]
+        if any(one.tunnel_state is not tunnel.TunnelState.OPEN for one in tls):
+            return None
+        by_connection = {one.conn: one.tls for one in tls}
+        client, server = (End(conn, by_connection.get(conn)) for conn in (self.context.client, self.context.server))
+        return Established(self, client, server)
 
 
 def _via(upstream: Upstream) -> ServerSpec | None:
