@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import parse_qsl, unquote
 
 _VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
@@ -66,6 +67,7 @@ class RequestInfo:
         return self.verb in _VERBS_IN_PATH or self.subresource in _LONG_RUNNING_SUBRESOURCES
 
 
+@lru_cache(maxsize=256)
 def decode(method: str, path: str) -> RequestInfo:
     """The RequestInfo of ``method`` and a raw request target such as ``/api/v1/pods?watch=1``.
 

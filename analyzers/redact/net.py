@@ -69,7 +69,10 @@ def text(value: str) -> str:
 
 def net(value: str, mask: str) -> str:
     """``text`` with another mask."""
-    if len(value) < 5 or not _is_suspect(value.lower()):
+    if len(value) < 5 or value in _harmless:
+        return value
+    if not _is_suspect(value.lower()):
+        _remember(value)
         return value
 
     def masked(found: re.Match[str]) -> str:
@@ -78,6 +81,19 @@ def net(value: str, mask: str) -> str:
     for shape in _NET:
         value = shape.sub(masked, value)
     return _USER_INFO_ANYWHERE.sub(rf"\1{URL_MASK}@", value)
+
+
+# A session says the same few hundred things in every message: header values, kinds, names of fields and managers.
+# Only what has been found to hold nothing is remembered.
+_harmless: set[str] = set()
+_MOST, _LONGEST = 4096, 128
+
+
+def _remember(value: str) -> None:
+    if len(value) <= _LONGEST:
+        if len(_harmless) >= _MOST:
+            _harmless.clear()
+        _harmless.add(value)
 
 
 def _is_suspect(lowered: str) -> bool:
