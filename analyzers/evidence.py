@@ -75,10 +75,12 @@ def without_values(facts: Facts, text: str) -> str:
 
 
 def message_place(facts: Facts) -> str:
-    """Where the Status stands: a watch fails inside a 200."""
+    """Where the Status stands: a watch fails inside a 200, an exec inside a 101."""
     response = facts.exchange.response
     if not facts.exchange.request.known:
         return "message"
+    if response is not None and response.status == 101:
+        return "error channel of the upgraded connection"
     if response is not None and response.status < 300:
         return "ERROR event in the watch stream"
     return "response body, message"

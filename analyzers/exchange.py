@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from analyzers.decode.credential import Credential
+    from analyzers.streams.stream import Stream
 
 
 class Headers:
@@ -105,7 +106,9 @@ class Response:
     """One HTTP response. Fields as in ``Request``.
 
     ``error_event`` is the JSON of the last watch event of type ERROR inside a streamed body: watches fail inside a
-    200, and the kept beginning of the body may end before that.
+    200, and the kept beginning of the body may end before that. It has the same form for the Status with which an
+    upgraded connection (exec, port-forward) failed inside its 101. ``stream`` is what was seen of a body that was
+    looked at while it passed, and of an upgraded connection; ``body_bytes`` are then what the server sent on it.
     """
 
     status: int
@@ -116,6 +119,7 @@ class Response:
     body_complete: bool = True
     body_bytes: int = 0
     error_event: bytes | None = field(default=None, repr=False)
+    stream: Stream | None = None
 
 
 FailurePhase = Literal["client", "proxy", "dns", "dial", "tls", "request", "response", "mitmkube"]

@@ -44,14 +44,14 @@ class Facts:
 
     @cached_property
     def status(self) -> Status | None:
-        """The Status in the response body, or in the last ERROR event of a watch that was answered with 2xx.
+        """The Status in the response body, or that with which a watch or an upgraded connection failed once begun.
 
         Of its message at most 16,384 characters.
         """
         response = self.exchange.response
         if response is None:
             return None
-        if response.error_event is not None and 200 <= response.status < 300:
+        if response.error_event is not None and response.status < 300:
             return _shortened(status.decode_event(response.error_event))
         return _shortened(status.decode(response.body, response.headers.get("Content-Type")))
 

@@ -180,12 +180,16 @@ class _Seen:
             return NOT_REACHED, ""
         if self.exchange.failure is not None:
             return FAILED, self.exchange.failure.message
-        if response.status == 101:
-            return PASSED, f"switched to {response.headers.get('Upgrade') or 'another protocol'}"
+        if response.status == 101 and response.error_event is None:
+            told = f"; {response.stream.phrase}" if response.stream is not None else ""
+            return PASSED, f"switched to {response.headers.get('Upgrade') or 'another protocol'}{told}"
         if self.facts.status is not None and is_failure(self.exchange):
             reason = self.facts.status.reason
-            where = " inside the watch" if response.status < 400 else ""
+            inside = " inside the connection it became" if response.status == 101 else " inside the watch"
+            where = inside if response.status < 400 else ""
             return PASSED, f"Status, reason {reason}{where}" if reason else f"Status without a reason{where}"
+        if response.stream is not None:
+            return PASSED, response.stream.phrase
         return PASSED, _contents(self.body) or response.headers.get("Content-Type").partition(";")[0]
 
     def _delivery(self) -> Line:

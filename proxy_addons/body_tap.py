@@ -1,36 +1,71 @@
-"""Watches a body go by without holding it up: its size, its beginning, and a watch's error event.
+"""Watches a body go by without holding it up: its size, its beginning, and what a reader makes of it.
 
 Bodies are streamed in both directions. mitmproxy would otherwise hold a body back until it is whole, and would show it
-on its page as it is; a tap keeps the beginning and lets it be redacted first.
+on its page as it is; a tap keeps the beginning and lets it be redacted first. A reader sees a piece only when it has
+been sent on: what is found out is never waited for.
 """
 
 from __future__ import annotations
 
-from analyzers.decode import body, watch
+import asyncio
+import time
+from collections.abc import Callable
+
+from analyzers.decode import body
+from analyzers.streams.reader import BodyReader
 
 KEPT_BYTES = 1 << 20
+# A few kilobytes of gzip can hold gigabytes: a reader gets them in pieces.
+_PIECE_BYTES = 256 * 1024
 
 
 class BodyTap:
-    """Set as a message's ``stream``; mitmproxy calls it with every chunk, and with b"" at the end."""
+    """Set as a message's ``stream``; mitmproxy calls it with every chunk, and with b"" at the end.
 
-    def __init__(self, content_encoding: str = "", *, is_watch: bool = False) -> None:
+    ``keep`` bytes of the beginning are kept, as they are on the wire. ``changed`` is called on the event loop each time
+    that the reader has read on.
+    """
+
+    def __init__(
+        self,
+        content_encoding: str = "",
+        *,
+        keep: int = KEPT_BYTES,
+        reader: BodyReader | None = None,
+        changed: Callable[[], None] | None = None,
+    ) -> None:
         self.wire_bytes = 0
+        self.reader = reader
         self._kept: list[bytes] = []
         self._kept_bytes = 0
+        self._keep = keep
         self._content_encoding = content_encoding
-        self._scanner = watch.ErrorEventScanner() if is_watch else None
-        self._inflate = body.Decoder(content_encoding) if is_watch else None
+        self._inflate = body.Decoder(content_encoding)
+        self._unread: list[tuple[bytes, float]] = []
+        self._changed = changed
 
     def __call__(self, chunk: bytes) -> bytes:
         if chunk:
             self.wire_bytes += len(chunk)
-            if self._kept_bytes < KEPT_BYTES:
-                self._kept.append(chunk)
-                self._kept_bytes += len(chunk)
-            if self._scanner is not None and self._inflate is not None:
-                self._scanner.feed(self._inflate.feed(chunk))
+            if (room := self._keep - self._kept_bytes) > 0:
+                self._kept.append(chunk[:room])
+                self._kept_bytes += min(room, len(chunk))
+            if self.reader is not None:
+                if not self._unread:
+                    asyncio.get_running_loop().call_soon(self.read)
+                self._unread.append((chunk, time.time()))
         return chunk
+
+    def read(self) -> None:
+        """Let the reader catch up with what went by."""
+        if self.reader is None or not self._unread:
+            return
+        unread, self._unread = self._unread, []
+        for chunk, came in unread:
+            for piece in self._inflate.pieces(chunk, _PIECE_BYTES):
+                self.reader.feed(piece, came)
+        if self._changed is not None:
+            self._changed()
 
     @property
     def complete(self) -> bool:
@@ -41,8 +76,3 @@ class BodyTap:
     def content(self) -> bytes:
         """What was kept, its Content-Encoding undone as far as it goes."""
         return body.decode(b"".join(self._kept), self._content_encoding)
-
-    @property
-    def error_event(self) -> bytes | None:
-        """The JSON of the last watch event of type ERROR, None when there was none."""
-        return self._scanner.error_event if self._scanner is not None else None

@@ -7,7 +7,7 @@ response has come, asks to be the top; between it and the wire there is only dec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
 from typing import TYPE_CHECKING
 
 from mitmproxy.connection import Connection, ConnectionState
@@ -18,10 +18,6 @@ from proxy_addons.tls_end import End
 
 if TYPE_CHECKING:
     pass
-
-type Watcher = Callable[[bool, bytes], None]
-"""Called with whether the client sent it, and the bytes."""
-
 
 class BecomeTop(commands.Command):
     """Asks the connection handler to send every further event to ``top``."""
@@ -110,8 +106,7 @@ class Relay:
                 yield commands.SendData(here.conn, out)
             if content:
                 yield commands.SendData(there.conn, there.encrypt(content))
-                if self._watcher is not None:
-                    self._watcher(from_client, content)
+                self._tell(from_client, content)
             if here.notified or here.alert:
                 yield from self._closed(here, there)
         elif isinstance(event, events.ConnectionClosed):
@@ -119,6 +114,8 @@ class Relay:
 
     def _closed(self, here: End, there: End) -> layer.CommandGenerator[None]:
         """An end that only says that it sends no more may still be waiting for the rest of the answer."""
+        if not here.closed:
+            self._tell(here is self._client, b"")
         if here.notified and not here.closed and (out := there.close_notify()):
             yield commands.SendData(there.conn, out)
         here.closed = True
@@ -129,6 +126,11 @@ class Relay:
                     yield commands.CloseConnection(end.conn)
         else:
             yield commands.CloseTcpConnection(there.conn, half_close=True)
+
+
+    def _tell(self, from_client: bool, content: bytes) -> None:
+        if self._watcher is not None:  # not before it has been sent on
+            asyncio.get_running_loop().call_soon(self._watcher, from_client, content)
 
 
 def _send(end: End, pieces: list[bytes]) -> commands.SendData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
 
@@ -21,9 +21,14 @@ from analyzers.exchange import (
     Response,
     Timing,
 )
+from analyzers.streams.upgraded import Upgraded
+from analyzers.streams.watch import Watch
 from proxy_addons.body_tap import BodyTap
 from proxy_addons.layers import CLIENT_LEFT, FAILURE, PATIENCE_SECONDS
 from proxy_addons.upstream import Upstream
+
+if TYPE_CHECKING:
+    from analyzers.streams.stream import Stream
 
 # Everything that is printable, a percent sign too: what is encoded already stays.
 _PLAIN = "".join(map(chr, range(0x21, 0x7F)))
@@ -35,6 +40,7 @@ def exchange(
     *,
     request_tap: BodyTap,
     response_tap: BodyTap,
+    upgraded: Upgraded | None = None,
     upstream: Upstream | None,
     credential: Credential | None,
     pays_for_connection: bool,
@@ -47,7 +53,7 @@ def exchange(
     return Exchange(
         id=number,
         request=_request(flow.request, request_tap),
-        response=_response(cast(http.Response, flow.response), response_tap) if from_server else None,
+        response=_response(cast(http.Response, flow.response), response_tap, upgraded) if from_server else None,
         failure=failure,
         timing=_timing(flow, pays_for_connection),
         connection=_connection(flow, upstream),
@@ -67,7 +73,7 @@ def _request(request: http.Request, tap: BodyTap) -> Request:
         port=request.port,
         path=_authority(request) if connect else _target(request),
         http_version=request.http_version,
-        headers=_headers(request.headers),
+        headers=headers(request.headers),
         body=tap.content or None,
         body_complete=tap.complete,
         body_bytes=tap.wire_bytes,
@@ -85,21 +91,32 @@ def _authority(request: http.Request) -> str:
     return f"{host}:{request.port}"
 
 
-def _response(response: http.Response, tap: BodyTap) -> Response:
+def _response(response: http.Response, tap: BodyTap, upgraded: Upgraded | None) -> Response:
+    stream = upgraded or (tap.reader.stream(tap.wire_bytes) if tap.reader is not None else None)
     return Response(
         status=response.status_code,
         reason=response.reason,
         http_version=response.http_version,
-        headers=_headers(response.headers),
+        headers=headers(response.headers),
         body=tap.content or None,
         body_complete=tap.complete,
-        body_bytes=tap.wire_bytes,
-        error_event=tap.error_event,
+        body_bytes=upgraded.server_bytes if upgraded is not None else tap.wire_bytes,
+        error_event=_error_event(stream),
+        stream=stream,
     )
 
 
-def _headers(headers: http.Headers) -> Headers:
-    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in headers.fields)
+def _error_event(stream: Stream | None) -> bytes | None:
+    """Where an answer that began well failed inside: a watch says so in an event, an exec on a channel of its own."""
+    if isinstance(stream, Watch):
+        return stream.error_event
+    failure = stream.failure_status if isinstance(stream, Upgraded) else None
+    return b'{"type":"ERROR","object":%s}' % failure if failure is not None else None
+
+
+def headers(fields: http.Headers) -> Headers:
+    """Header fields as an Exchange has them: the same, in the same order."""
+    return Headers((name.decode("latin-1"), value.decode("latin-1")) for name, value in fields.fields)
 
 
 def _failure(flow: http.HTTPFlow) -> Failure | None:

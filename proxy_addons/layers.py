@@ -41,7 +41,7 @@ from proxy_addons import go_errors
 from proxy_addons.established import BecomeTop, Established
 from proxy_addons.lifted import Lifted
 from proxy_addons.tls_end import End
-from proxy_addons.tunnels import STRANGER, Tunnels
+from proxy_addons.tunnels import STRANGER, Tunnels, Watcher
 from proxy_addons.upstream import Upstream
 
 FAILURE = "mitmkube.failure"
@@ -191,11 +191,30 @@ class ClientTLS(ClientTLSLayer):
         yield from super().on_handshake_error("Cannot parse ClientHello" if not_tls else err)
 
 
+class UpgradedLayer(TCPLayer):
+    """What an exec or a port-forward sends, as far as it does not go the short way of ``Relay``."""
+
+    def __init__(self, context: Context, watcher: Watcher | None) -> None:
+        super().__init__(context, ignore=True)
+        self._watcher = watcher
+
+    def relay_messages(self, event: events.Event) -> layer.CommandGenerator[None]:
+        yield from super().relay_messages(event)
+        if self._watcher is None or not isinstance(event, events.ConnectionEvent):
+            return
+        from_client = event.connection == self.context.client
+        if isinstance(event, events.DataReceived):
+            self._watcher(from_client, event.data)
+        elif isinstance(event, events.ConnectionClosed):
+            self._watcher(from_client, b"")
+
+
 class KubeHttpStream(HttpStream):
     """One request, or the CONNECT before it."""
 
-    def __init__(self, context: Context, stream_id: int, tunnels: Tunnels) -> None:
+    def __init__(self, context: Context, stream_id: int, owner: KubeHttpLayer, tunnels: Tunnels) -> None:
         super().__init__(context, stream_id)
+        self._owner = owner
         self._tunnels = tunnels
         self._upstream: Upstream
         self._server_tls: ServerTLS
@@ -302,10 +321,13 @@ class KubeHttpStream(HttpStream):
             return
         # What flows inside an exec or a port-forward passes as bytes, is kept nowhere, and shows up as no flow.
         self.flow.live = False
-        self.child_layer = TCPLayer(self.context, ignore=True)
+        watcher = self._tunnels.watchers.get(self.flow.request)
+        self.child_layer = UpgradedLayer(self.context, watcher)
         self._handle_event = self.passthrough
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        if self._owner.tunnel is not None:
+            yield BecomeTop(self._owner.tunnel.relay(watcher))
 
     def _answer_failure(self, phase: FailurePhase, message: str) -> Commands:
         self.flow.metadata[FAILURE] = [phase, message]
@@ -334,7 +356,7 @@ class KubeHttpLayer(HttpLayer):
         self.tunnel: Established | None = None
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        self.streams[stream_id] = KubeHttpStream(self.context.fork(), stream_id, self._tunnels)
+        self.streams[stream_id] = KubeHttpStream(self.context.fork(), stream_id, self, self._tunnels)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
     def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
@@ -352,7 +374,7 @@ class KubeHttpLayer(HttpLayer):
             yield command
 
     def _standing(self) -> Established | None:
-        """The tunnel this is in, once both handshakes are done; None where it must go on being passed layer by layer."""
+        """The tunnel around this, once both handshakes are done; None where it must be passed layer by layer."""
         if self.mode is not HTTPMode.transparent or self.context.server.via is not None:
             return None
         tls = [one for one in self.context.layers if isinstance(one, ServerTLS | ClientTLS)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from weakref import WeakKeyDictionary
 
 from mitmproxy import http
@@ -15,6 +16,10 @@ from proxy_addons import go_errors
 from proxy_addons.lifted import Lifted
 from proxy_addons.trust import Trust
 from proxy_addons.upstream import KeyPair, Upstream, Upstreams
+
+type Watcher = Callable[[bool, bytes], None]
+"""Told what passes on an upgraded connection, after it was sent on: whether the client sent it, and the bytes; no bytes
+when that side has ended."""
 
 STRANGER = "mitmkube.stranger"
 """Key of ``flow.metadata``: the client did not know the proxy's password, so the flow is nobody's we report on."""
@@ -32,6 +37,7 @@ class Tunnels:
         self.upstreams = upstreams
         self.trust = trust or Trust()
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
+        self.watchers: WeakKeyDictionary[http.Request, Watcher] = WeakKeyDictionary()
         self._by_client: dict[str, Upstream] = {}
         self._refusals: dict[str, str] = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from typing import Protocol
 
 LIMIT = 32 << 20
@@ -18,6 +19,8 @@ class _Inflate(Protocol):
     def eof(self) -> bool: ...
     @property
     def unused_data(self) -> bytes: ...
+    @property
+    def unconsumed_tail(self) -> bytes: ...
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
@@ -35,30 +38,42 @@ class Decoder:
 
     def feed(self, chunk: bytes, limit: int = 0) -> bytes:
         """What ``chunk`` adds to the content; at most ``limit`` bytes, and then the last, unless that is 0."""
-        if self._encoding not in ("gzip", "deflate"):
-            return chunk
         out: list[bytes] = []
         left = limit
-        while chunk and not self._ended:
+        for piece in self.pieces(chunk, limit):
+            out.append(piece)
+            if limit and (left := left - len(piece)) <= 0:
+                self._ended = True
+                break
+        return b"".join(out)[: limit or None]
+
+    def pieces(self, chunk: bytes, most: int = 0) -> Iterator[bytes]:
+        """What ``chunk`` adds to the content, in pieces of at most ``most`` bytes where it was compressed; 0: in one."""
+        if self._encoding not in ("gzip", "deflate"):
+            yield chunk
+            return
+        more = False  # a full piece: the rest of it is inside zlib, perhaps with nothing left to feed
+        while (chunk or more) and not self._ended:
             if self._inflate is None:
                 chunk, self._head = self._head + chunk, b""
                 if len(chunk) < 2:
                     self._head = chunk
-                    break
+                    return
                 self._inflate = zlib.decompressobj(self._window_bits(chunk))
             try:
-                part = self._inflate.decompress(chunk, left)
+                piece = self._inflate.decompress(chunk, most)
             except zlib.error:
                 self._ended = True
-                break
-            out.append(part)
-            chunk = self._inflate.unused_data
+                return
+            if piece:
+                yield piece
+            more = bool(most) and len(piece) == most and not self._inflate.eof
             if self._inflate.eof:
+                chunk = self._inflate.unused_data
                 self._ended = self._encoding != "gzip"  # another member may follow
                 self._inflate = None
-            if limit and (left := left - len(part)) <= 0:
-                self._ended = True
-        return b"".join(out)
+            else:
+                chunk = self._inflate.unconsumed_tail
 
     def _window_bits(self, head: bytes) -> int:
         if self._encoding == "gzip":

@@ -36,6 +36,8 @@ def comment(
             said += f" (and {len(findings) - 1} more)"
     else:
         said = redact.text(phrase(exchange, info)) + (f" ({notes[0]})" if notes else "")
+        if exchange.response is not None and exchange.response.stream is not None:
+            said += f": {exchange.response.stream.phrase}"
     return " ".join(harmless(said).split())
 
 

@@ -25,6 +25,7 @@ from analyzers.exchange import Connection, Exchange, Headers, Response, Timing
 from analyzers.facts import Facts
 from analyzers.output.comment import comment
 from analyzers.output.json import command_object, credential_object, finding_object, request_info_object, timestamp
+from analyzers.streams import stream
 
 if TYPE_CHECKING:
     from analyzers.finding import Finding
@@ -208,6 +209,8 @@ def told(exchange: Exchange, facts: Facts, findings: Sequence[Finding], notes: S
         found["response"] = {"complete": False}
     if response is not None and response.error_event is not None:
         found["errorEvent"] = response.error_event.decode("utf-8", "replace")
+    if response is not None and response.stream is not None:
+        found["stream"] = stream.document(response.stream)
     if exchange.connection is not None:
         # Certificates are public and long: once a connection, and where a failure may turn on them.
         first = exchange.timing.connect is not None or exchange.timing.tls is not None

@@ -13,6 +13,7 @@ from analyzers import admission_diff, redact
 from analyzers.command import CommandInfo, Story, Verdict
 from analyzers.identity import claimed, known_as
 from analyzers.steps import StepLine, steps_of
+from analyzers.streams import stream
 
 if TYPE_CHECKING:
     from analyzers.admission_diff import AdmissionDiff
@@ -98,6 +99,7 @@ def request_object(verdict: Verdict) -> dict[str, Any]:
         "seconds": round(exchange.timing.total, 6),
         "request_bytes": request.body_bytes,
         "response_bytes": response.body_bytes if response is not None else 0,
+        "stream": stream.document(response.stream) if response is not None and response.stream is not None else None,
         "identity": {
             "claimed": claimed(facts, exchange.timing.started) or None,
             "known_as": known_as(facts) or None,

@@ -27,6 +27,8 @@ def above_body(exchange: Exchange, findings: Sequence[Finding] = ()) -> str:
         ("admission", _admission(exchange, facts)),
     ]
     blocks.append("\n".join(f"{name}: {value}" for name, value in fields if value))
+    if exchange.response is not None and exchange.response.stream is not None:
+        blocks.append(_commented("\n".join(exchange.response.stream.lines())))
     return "\n\n".join(blocks)
 
 

@@ -24,6 +24,7 @@ from analyzers.decode.credential import Credential, Kind
 from analyzers.decode.untrusted import integer, items, mapping, name, names, text
 from analyzers.exchange import Connection, Exchange, Failure, FailurePhase, Headers, Request, Response, Timing
 from analyzers.readers import error_codes
+from analyzers.streams import stream
 
 OWN = "_mitmkube"
 
@@ -68,6 +69,7 @@ def told(found: Exchange, own: Mapping[str, Any]) -> Exchange:
             response,
             body_complete=mapping(own.get("response")).get("complete") is not False,
             error_event=_encoded(event) if isinstance(event, str) else None,
+            stream=stream.read(own.get("stream")),
         )
     failure = mapping(own.get("failure"))
     phase = failure.get("phase")
