@@ -26,6 +26,7 @@ _SESSIONS = ("exec", "attach", "portforward")
 _PORT_FORWARD = "portforward.k8s.io"
 # What was spoken before protocols had names, and is where none is named.
 _UNNAMED = "channel.k8s.io"
+_LONGEST_NAME = 100
 _COMPRESSED = "its messages are compressed, which nothing in Kubernetes asks for"
 
 
@@ -104,14 +105,14 @@ class UpgradedReader:
         self._websocket = tuple(websocket.Frames(sink, compressed=compressed) for sink in sinks)
         self._feed = tuple(frames.feed for frames in self._websocket)
         if spoken.startswith(_TUNNEL):
-            return f"{name(spoken.removeprefix(_TUNNEL))} over SPDY/3.1 in WebSocket"
-        return f"{name(spoken)} over WebSocket" if spoken else f"{_UNNAMED} over WebSocket" if found else "WebSocket"
+            return f"{_called(spoken.removeprefix(_TUNNEL))} over SPDY/3.1 in WebSocket"
+        return f"{_called(spoken)} over WebSocket" if spoken else f"{_UNNAMED} over WebSocket" if found else "WebSocket"
 
     def _begin_spdy(self, spoken: str) -> str:
         spoken = spoken.strip() or (_PORT_FORWARD if self._is_port_forward else _UNNAMED)
         self._begin_streams(spoken)
         self._feed = tuple(_whole(frames) for frames in self._spdy)
-        return f"{name(spoken)} over SPDY/3.1"
+        return f"{_called(spoken)} over SPDY/3.1"
 
     def _begin_streams(self, spoken: str) -> None:
         found = _CHANNELS.fullmatch(spoken)
@@ -153,11 +154,15 @@ class UpgradedReader:
 
     def _problems(self) -> str:
         told = [self._problem] if self._problem else []
-        for side, name_of in enumerate(_SIDES):
+        for side, side_name in enumerate(_SIDES):
             problems = [frames.problem for frames in self._websocket[side : side + 1]]
             problems += [frames.problem for frames in self._spdy[side : side + 1]]
-            told += [f"what the {name_of} sent: {problem}" for problem in problems if problem]
+            told += [f"what the {side_name} sent: {problem}" for problem in problems if problem]
         return "; ".join(told)
+
+
+def _called(spoken: str) -> str:
+    return name(spoken[:_LONGEST_NAME])
 
 
 def _unread(data: bytes) -> None:

@@ -170,6 +170,17 @@ def test_streams_that_never_end_are_bounded() -> None:
     assert sum(len(stream.tally.said) for stream in streams.values()) <= 16 * STATUS_BYTES
 
 
+def test_ports_beyond_any_use_are_counted_together() -> None:
+    one = reader(FORWARD)
+    syn = Opener()
+    for number in range(300):
+        one.feed_client(syn.opened(2 * number + 1, streamtype="data", port=str(number + 1)))
+    channels = one.upgraded.channels
+    assert len(channels) == 257
+    assert (channels[-1].port, channels[-1].streams) == (None, 44)
+    assert channels[-1].phrase.startswith("other ports: 44 connections")
+
+
 def test_port_that_was_reset_may_still_get_what_was_on_its_way() -> None:
     one = reader(FORWARD)
     one.feed_client(Opener().opened(1, streamtype="data", port="80") + control(3, word(1) + word(5)))
