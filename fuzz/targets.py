@@ -7,6 +7,7 @@ most of a reader is in its patterns, of which no line or branch tells.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -35,6 +36,7 @@ from analyzers.decode import (
     warning,
     watch,
 )
+from analyzers.decode.upgraded.reader import UpgradedReader
 from analyzers.exchange import Exchange, Headers, Request, Response
 from analyzers.explain import explain
 from analyzers.facts import Facts
@@ -64,6 +66,7 @@ from analyzers.readers import (
 from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
+from analyzers.streams.upgraded import Upgraded
 from analyzers.subject import Subject
 from fuzz import seeds
 from mitmkube import reading
@@ -380,6 +383,37 @@ def _watch(data: bytes) -> object:
     return scanner.error_event is not None
 
 
+def _upgraded(data: bytes) -> object:
+    """A line with upgrade, protocol and path; then parts: who sent it, the length in two bytes, and what was sent."""
+    head, _, rest = data.partition(b"\n")
+    upgrade, protocol, path, *_ = [*_text(head).split(" "), "", "", ""]
+    names = {"websocket": "Sec-WebSocket-Protocol"}
+    headers = Headers([("Upgrade", upgrade), (names.get(upgrade, "X-Stream-Protocol-Version"), protocol)])
+    readers = [UpgradedReader(path, Headers(), headers) for _ in range(2)]
+    at = 0
+    while at + 3 <= len(rest):
+        part = rest[at + 3 : at + 3 + int.from_bytes(rest[at + 1 : at + 3])]
+        whole, sliced = ((one.feed_server, one.feed_client)[rest[at] & 1] for one in readers)
+        whole(part)
+        for begin in range(0, len(part), 5):
+            sliced(part[begin : begin + 5])
+        at += 3 + len(part)
+    found, again = (one.upgraded for one in readers)
+    for text in (found.phrase, *found.lines()):
+        text.encode()
+    assert Upgraded.read(json.loads(json.dumps(found.document()))) == found
+    # What is no base64 is decoded by the piece.
+    assert found == again or "base64" in protocol
+    return (
+        found.protocol[-9:],
+        found.problem[-12:],
+        min(len(found.channels), 3),
+        found.exit_code is None,
+        found.failure_status is None,
+        found.closed_by,
+    )
+
+
 def _message(data: bytes) -> object:
     """What is read out of a refusal's text."""
     text = _text(data)
@@ -520,6 +554,22 @@ users: [{name: a, user: {token: a, exec: {command: a, args: [b], env: [{name: a,
 contexts: [{name: a, context: {cluster: a, user: a, namespace: b}}]
 """
 
+
+def _upgrades() -> Sequence[bytes]:
+    return [one for file in seeds.files("analyzers/decode/upgraded/recordings/*.jsonl") if (one := _parts(file))]
+
+
+def _parts(file: bytes) -> bytes:
+    head, *parts, _ = [json.loads(line) for line in file.splitlines()]
+    answer = Headers(map(tuple, head["response"]))
+    protocol = answer.get("Sec-WebSocket-Protocol") or answer.get("X-Stream-Protocol-Version")
+    written = f"{answer.get('Upgrade').lower()} {protocol} {head['path']}\n".encode()
+    for side, data in parts:
+        content = base64.b64decode(data)
+        written += bytes((side == "client",)) + len(content).to_bytes(2) + content
+    return written
+
+
 TARGETS: tuple[Target, ...] = (
     Target(name="explain", run=_explain, seeds=_whole_files, share=6),
     Target(name="outputs", run=_outputs, seeds=seeds.wire_texts, share=6),
@@ -565,6 +615,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="status", run=_status, seeds=_bodies_and_events, share=3),
     Target(name="table", run=_table, seeds=seeds.bodies, share=1),
     Target(name="watch", run=_watch, seeds=_bodies_and_events, share=2),
+    Target(name="upgraded", run=_upgraded, seeds=_upgrades, share=4),
     Target(name="message", run=_message, seeds=seeds.messages, share=3),
     Target(name="redact-text", run=_redact_text, seeds=lambda: (*seeds.header_fields(), *seeds.messages()), share=3),
     Target(name="redact-body", run=_redact_body, seeds=_with_request, share=3),
