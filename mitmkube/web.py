@@ -129,9 +129,10 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> in
     ca = _authority(folder)
     prepared = standing_plan(environ, chosen.password)
     tunnels = Tunnels(prepared.upstreams)
-    analysis = Analysis(Annotate(asyncio.get_running_loop()))
+    annotate = Annotate(asyncio.get_running_loop())
+    analysis = Analysis(annotate, still_open=(annotate,))
     try:
-        master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis)], folder, chosen)
+        master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis, analysis.look)], folder, chosen)
         _stop_on_signals(master)
         running = asyncio.create_task(master.run())
         await _listening(master, running, chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mitmproxy import http
 
@@ -22,18 +22,26 @@ type Listener = Callable[[Exchange, tuple[Finding, ...], http.HTTPFlow], None]
 
 
 class Analysis:
-    """A queue and one thread behind it. Listeners are called on that thread, in the order of the exchanges."""
+    """A queue and one thread behind it. Listeners are called on that thread, in the order of the exchanges.
 
-    def __init__(self, *listeners: Listener) -> None:
+    ``listeners`` get what has ended, those of ``still_open`` what goes on, each time that it is looked at.
+    """
+
+    def __init__(self, *listeners: Listener, still_open: Sequence[Listener] = ()) -> None:
         self._listeners = listeners
-        self._queue: queue.SimpleQueue[tuple[Exchange, http.HTTPFlow] | None] = queue.SimpleQueue()
+        self._still_open = still_open
+        self._queue: queue.SimpleQueue[tuple[Exchange, http.HTTPFlow, Sequence[Listener]] | None] = queue.SimpleQueue()
         self._finishing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="mitmkube-analysis", daemon=True)
         self._thread.start()
 
     def __call__(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Take an exchange; returns at once."""
-        self._queue.put((exchange, flow))
+        self._queue.put((exchange, flow, self._listeners))
+
+    def look(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
+        """Take an exchange as it stands while it goes on; returns at once."""
+        self._queue.put((exchange, flow, self._still_open))
 
     def finish(self) -> None:
         """Work off what is queued and end."""
@@ -43,10 +51,10 @@ class Analysis:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            exchange, flow = item
+            exchange, flow, listeners = item
             try:
                 findings = classify(exchange)
-                for listener in self._listeners:
+                for listener in listeners:
                     listener(exchange, findings, flow)
             except Exception:
                 logger.exception("request %d could not be analysed", exchange.id)

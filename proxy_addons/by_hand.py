@@ -31,9 +31,10 @@ class ByHand:
     def __init__(self) -> None:
         paths = config_paths(os.environ, Path.home())
         self._restarts: list[asyncio.Future[None]] = []
-        self._analysis = Analysis(Annotate(asyncio.get_running_loop()))
+        annotate = Annotate(asyncio.get_running_loop())
+        self._analysis = Analysis(annotate, still_open=(annotate,))
         tunnels = Tunnels(by_hand(paths))
-        self.addons = [*kube_addons(tunnels), Recorder(tunnels, self._analysis)]
+        self.addons = [*kube_addons(tunnels), Recorder(tunnels, self._analysis, self._analysis.look)]
 
     def load(self, _loader: Loader) -> None:
         contentviews.add(KubernetesView())

@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from analyzers import evidence
+from analyzers import answer, evidence
 from analyzers.finding import Category, Finding, Fix, Hop, Rule, Step
 
 if TYPE_CHECKING:
@@ -39,10 +39,14 @@ _CLOSED = re.compile(r"connection refused|failed to connect to localhost")
 
 
 def check(facts: Facts) -> Finding | None:
-    """kubectl's report of what the node answered on the error stream of a forwarded port."""
-    failure = facts.exchange.failure
-    found = _FORWARDING.search(failure.message) if failure is not None and failure.phase != "mitmkube" else None
-    if failure is None or found is None:
+    """What the node answered on the error stream of a forwarded port, as it went by or as kubectl reports it."""
+    failure, response = facts.exchange.failure, facts.exchange.response
+    if failure is not None:
+        message = failure.message if failure.phase != "mitmkube" else ""
+    else:
+        message = answer.said(facts) if response is not None and response.status == 101 else ""
+    found = _FORWARDING.search(message)
+    if found is None:
         return None
     port = found["remote"] or found["port"] or found["to"] or ""
     why = found["why"] or found["other"] or found["slow"] or ""
@@ -69,7 +73,7 @@ def check(facts: Facts) -> Finding | None:
         hop=Hop.KUBELET,
         step=RULE.step,
         summary=summary,
-        evidence=evidence.own_words(facts),
+        evidence=evidence.own_words(facts) if failure is not None else evidence.refused(facts),
         fix=(fix,),
     )
 
