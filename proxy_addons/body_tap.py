@@ -7,7 +7,6 @@ been sent on: what is found out is never waited for.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 
@@ -22,8 +21,8 @@ _PIECE_BYTES = 256 * 1024
 class BodyTap:
     """Set as a message's ``stream``; mitmproxy calls it with every chunk, and with b"" at the end.
 
-    ``keep`` bytes of the beginning are kept, as they are on the wire. ``changed`` is called on the event loop each time
-    that the reader has read on.
+    ``keep`` bytes of the beginning are kept, as they are on the wire. ``later`` puts off what the reader has to do until
+    the chunk is on its way; ``changed`` is called each time that the reader has read on.
     """
 
     def __init__(
@@ -32,6 +31,8 @@ class BodyTap:
         *,
         keep: int = KEPT_BYTES,
         reader: BodyReader | None = None,
+        clock: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] | None = None,
         changed: Callable[[], None] | None = None,
     ) -> None:
         self.wire_bytes = 0
@@ -42,6 +43,8 @@ class BodyTap:
         self._content_encoding = content_encoding
         self._inflate = body.Decoder(content_encoding)
         self._unread: list[tuple[bytes, float]] = []
+        self._clock = clock
+        self._later = later
         self._changed = changed
 
     def __call__(self, chunk: bytes) -> bytes:
@@ -51,9 +54,11 @@ class BodyTap:
                 self._kept.append(chunk[:room])
                 self._kept_bytes += min(room, len(chunk))
             if self.reader is not None:
-                if not self._unread:
-                    asyncio.get_running_loop().call_soon(self.read)
-                self._unread.append((chunk, time.time()))
+                self._unread.append((chunk, self._clock()))
+                if self._later is None:
+                    self.read()
+                elif len(self._unread) == 1:
+                    self._later(self.read)
         return chunk
 
     def read(self) -> None:

@@ -120,8 +120,8 @@ class _Flows:
         exchange = flow_to_exchange.exchange(
             flow,
             self._count,
-            request_tap=_tapped(flow.request, flow.request.path),
-            response_tap=_tapped(flow.response, flow.request.path),
+            request_tap=_tapped(flow.request),
+            response_tap=_tapped(flow.response, _reader(flow)),
             upstream=None,
             credential=lifted.credential,
             pays_for_connection=self._pays(flow),
@@ -167,14 +167,21 @@ class _NotKept(BodyTap):
         return False
 
 
-def _tapped(message: http.Message | None, path: str) -> BodyTap:
-    """The body as it would have gone by."""
+def _reader(flow: http.HTTPFlow) -> BodyReader | None:
+    if flow.response is None:
+        return None
+    content_type = flow.response.headers.get("content-type", "")
+    return reader_for(flow.request.method, flow.request.path, flow.response.status_code, content_type)
+
+
+def _tapped(message: http.Message | None, reader: BodyReader | None = None) -> BodyTap:
+    """The body as it would have gone by; when each piece of it came is not known."""
     if message is None:
         return BodyTap()
     raw = message.raw_content
     if raw is None or raw.endswith(LEFT_OUT):
         return _NotKept()
-    tap = BodyTap(message.headers.get("content-encoding", ""), is_watch="watch" in path)
+    tap = BodyTap(message.headers.get("content-encoding", ""), reader=reader, clock=lambda: message.timestamp_end or 0.0)
     for at in range(0, len(raw), _CHUNK):
         tap(raw[at : at + _CHUNK])
     return tap

@@ -17,7 +17,7 @@ from mitmproxy import http
 from mitmproxy.connection import Client, Server
 
 from analyzers.decode import body_reader
-from analyzers.decode.upgraded import UpgradedReader
+from analyzers.decode.upgraded.reader import UpgradedReader
 from analyzers.decode.watch import WatchReader
 from analyzers.exchange import Exchange
 from proxy_addons import flow_to_exchange
@@ -88,6 +88,7 @@ class Recorder:
             headers.get("content-encoding", ""),
             keep=self._limits.stream_bytes if body_reader.endless(reader) else self._limits.body_bytes,
             reader=reader,
+            later=asyncio.get_running_loop().call_soon,
             changed=partial(self._changed, record) if reader is not None else None,
         )
         if status == 101:
