@@ -16,8 +16,9 @@ from analyzers import clocks, redact, story_notes
 from analyzers.classify import classify
 from analyzers.exchange import Exchange
 from analyzers.facts import Facts
-from analyzers.finding import Finding
+from analyzers.finding import Category, Finding
 from analyzers.kubeconfig.credential_source import CredentialSource
+from analyzers.left_out import NOTHING, LeftOut
 from analyzers.phrase import is_discovery, path_of, phrase
 from analyzers.story_details import Seen, detailed
 from analyzers.units import duration
@@ -44,6 +45,8 @@ _GROUPS = frozenset({
     "auth", "certificate", "config", "create", "plugin", "rollout", "set", "top", "repo", "dependency",
 })  # fmt: skip
 _MOST_DETAILED = 50
+# What the story adds to these follows from what was sent and refused alone, and not from what was not seen.
+_DETAILED_WITH_GAPS = frozenset({Category.AUTH, Category.RBAC})
 _SUBCOMMAND = re.compile(r"^[a-z][a-z-]*$")
 # Also with a version behind the name, as in kubectl.1.27.
 _SUBCOMMAND_PROGRAM = re.compile(r"^(?:kubectl|oc|helm)(?:[._-]?v?\d+(?:\.\d+)*)?(?:\.exe)?$", re.IGNORECASE)
@@ -191,13 +194,14 @@ class Story:
 
     ``cause`` is the verdict that decided the outcome, None where nothing failed or where no request explains it.
     ``asked`` is what mitmkube itself asked afterwards to complete the story (``run --ask``): not judged, and no part of
-    the command.
+    the command. ``left_out`` are requests of the command that are not among ``verdicts``.
     """
 
     info: CommandInfo = field(default_factory=CommandInfo)
     verdicts: tuple[Verdict, ...] = ()
     cause: Verdict | None = None
     asked: tuple[Verdict, ...] = ()
+    left_out: LeftOut = NOTHING
 
     @classmethod
     def of(
@@ -205,6 +209,7 @@ class Story:
         exchanges: Iterable[Exchange],
         info: CommandInfo | None = None,
         classified: Mapping[int, tuple[Finding, ...]] | None = None,
+        left_out: LeftOut = NOTHING,
     ) -> Story:
         """The story of ``exchanges``. ``classified`` saves classifying again what was classified live, by id."""
         info = info or CommandInfo()
@@ -220,10 +225,15 @@ class Story:
         seen = Seen(info=info, verdicts=verdicts, asked=asked)
         found = [verdict for verdict in verdicts if verdict.findings]
         # A program that fails again and again would be looked at as often as it has requests, for each of them.
-        worth = {verdict.exchange.id for verdict in (*found[-_MOST_DETAILED:], *([cause] if cause else []))}
+        worth = {
+            verdict.exchange.id
+            for verdict in (*found[-_MOST_DETAILED:], *([cause] if cause else []))
+            if not left_out.anything or {finding.category for finding in verdict.findings} <= _DETAILED_WITH_GAPS
+        }
         told = tuple(detailed(verdict, seen) if verdict.exchange.id in worth else verdict for verdict in verdicts)
         decided = next((at for at, verdict in enumerate(verdicts) if verdict is cause), None)
-        return cls(info=info, verdicts=told, cause=None if decided is None else told[decided], asked=asked)
+        cause = None if decided is None else told[decided]
+        return cls(info=info, verdicts=told, cause=cause, asked=asked, left_out=left_out)
 
     @property
     def finding(self) -> Finding | None:
@@ -245,7 +255,9 @@ class Story:
     @property
     def notes(self) -> tuple[str, ...]:
         """What is worth a word about the command as a whole and is no finding."""
-        return story_notes.of(self)
+        if self.left_out.bodies:
+            return (_without_bodies(self.left_out.bodies),)
+        return () if self.left_out.anything else story_notes.of(self)
 
     @property
     def failed(self) -> bool:
@@ -255,7 +267,7 @@ class Story:
     @property
     def rows(self) -> tuple[Row, ...]:
         """The request table."""
-        return _rows(self.verdicts)
+        return _rows(self.verdicts, self.left_out)
 
     @property
     def main(self) -> Verdict | None:
@@ -268,6 +280,13 @@ class Story:
             if candidates:
                 return candidates[-1]
         return None
+
+
+def _without_bodies(count: int) -> str:
+    return (
+        f"so much was received that the bodies of {count:,} early requests that went well were let go of:"
+        " nothing is said here of what stood in them"
+    )
 
 
 def _clock_notice(verdicts: tuple[Verdict, ...]) -> tuple[str, ...]:
@@ -499,12 +518,13 @@ def _cause(verdicts: tuple[Verdict, ...], gone: Mapping[int, int]) -> Verdict | 
     )[1]
 
 
-def _rows(verdicts: tuple[Verdict, ...]) -> tuple[Row, ...]:
+def _rows(verdicts: tuple[Verdict, ...], left_out: LeftOut) -> tuple[Row, ...]:
     rows: list[list[Verdict]] = []
     # A client repeats its whole discovery up to five times: the same failure again belongs to its row.
     discovery_failures: dict[tuple[str, str, int, str], list[Verdict]] = {}
     for verdict in verdicts:
-        if rows and _continues(rows[-1], verdict):
+        gap = rows and left_out.between(rows[-1][-1].exchange.id, verdict.exchange.id)
+        if rows and not gap and _continues(rows[-1], verdict):
             rows[-1].append(verdict)
             continue
         if verdict.failed and is_discovery(verdict.exchange):

@@ -16,6 +16,8 @@ from mitmkube import stderr
 from mitmkube.errors import UserError
 
 BAD_INPUT = 2
+# Fewer would not hold a beginning, an end and a failure between them; a request without its bodies takes a few KB.
+FEWEST_KEPT, KEPT = 100, 5_000
 OWN_ERROR = 125  # of ``run``, whose other statuses are the command's own; env(1) and timeout(1) do the same
 
 
@@ -87,6 +89,7 @@ def _dispatch(arguments: list[str]) -> int:
                 har=options.har,
                 json=options.json,
                 ask=options.ask,
+                keep_flows=options.keep_flows,
             ),
             _environ(),
         )
@@ -141,6 +144,12 @@ def _environ() -> dict[str, str]:
     return environ
 
 
+def _number_kept(text: str) -> int:
+    if not text.isdecimal() or len(text) > 9 or int(text) < FEWEST_KEPT:
+        raise argparse.ArgumentTypeError(f"{text} is no number of requests to keep: at least {FEWEST_KEPT}")
+    return int(text)
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: a number from 1 to 65535")
@@ -162,6 +171,9 @@ def _parser() -> _Parser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
                      "completes the story; the report says which")  # fmt: skip
+    run.add_argument("--keep-flows", type=_number_kept, default=KEPT, metavar="N", help="requests held in "
+                     "memory for the report: the first, the latest and what failed; the HAR has all; default: "
+                     "%(default)s")  # fmt: skip
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
     web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")

@@ -17,9 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzers.command import CommandInfo, Story, Verdict, display_argv
-from analyzers.exchange import Exchange
-from analyzers.finding import Finding
+from analyzers.command import CommandInfo, Story, display_argv
 from analyzers.kubeconfig import KubeconfigError
 from analyzers.output import har as har_output
 from analyzers.output import json as json_output
@@ -27,12 +25,15 @@ from analyzers.output import text as text_output
 from mitmkube import authority, child, lean_import, output_files, stderr
 from mitmkube.ask import ask, told_apart
 from mitmkube.errors import UserError
+from mitmkube.kept import Kept
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
 
 if TYPE_CHECKING:
     from mitmproxy import http
 
+    from analyzers.exchange import Exchange
+    from mitmkube.har_recording import HarRecording
     from mitmkube.plan import Plan
     from mitmkube.proxy import ProxyMaster
 
@@ -46,6 +47,7 @@ class RunOptions:
     """What was asked for on the command line."""
 
     argv: tuple[str, ...]
+    keep_flows: int
     steps: bool = False
     quiet: bool = False
     report: Path | None = None
@@ -89,22 +91,22 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     now = dt.datetime.now(dt.UTC)
     ca = authority.create(folder, now, AUTHORITY_LIFETIME)
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
-    exchanges: list[Exchange] = []
-    har = _Har(options.har) if options.har and not output_files.is_stream(options.har) else None
+    kept = Kept(options.keep_flows)
+    har = _har(options)
 
     asking = False
 
     def keep(exchange: Exchange, flow: http.HTTPFlow) -> None:
-        exchange = replace(exchange, asked=asking)
-        exchanges.append(exchange)
-        if har is not None:
+        kept.add(replace(exchange, asked=asking))
+        # What is asked afterwards goes into the HAR once it is known whose answer it is.
+        if har is not None and not asking:
             har.add(exchange, flow)
 
     recorder = Recorder(tunnels := Tunnels(prepared.upstreams), keep)
     master = ProxyMaster([*kube_addons(tunnels), recorder], folder)
     prepared.write_overlay(folder / OVERLAY, await master.start(), ca)
 
-    # What was imported stays to the end, and so does every exchange: looking at them again and again finds nothing.
+    # What was imported stays to the end, and so do most exchanges: looking at them again and again finds nothing.
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
     started = time.time()
@@ -115,11 +117,10 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         info = replace(_info(options, prepared, started), exit_status=ended.exit_status, signal=ended.signal)
         if options.ask:
             asking = True
-            unasked = await ask(prepared, Story.of(exchanges, info))
+            unasked = await ask(prepared, Story.of(kept.exchanges, info, left_out=kept.left_out))
             await _settle(master)
             recorder.flush()
-            exchanges, others = told_apart(exchanges)
-            info = replace(info, notices=(*unasked, *others))
+            info = replace(info, notices=unasked)
     except (child.CannotStart, SystemExit):
         if har is not None:
             har.discard()
@@ -127,9 +128,10 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     finally:
         notices = prepared.carry_back()
         await master.stop()
+    exchanges, others = told_apart(kept.exchanges)
     own = (*prepared.notices, *notices, *_nothing_sent(prepared, exchanges))
-    info = replace(info, notices=(*own, *info.notices))
-    story = Story.of(exchanges, info)
+    info = replace(info, notices=(*own, *info.notices, *others))
+    story = Story.of(exchanges, info, left_out=kept.left_out)
     _hand_over(options, story, har)
     gc.freeze()  # or Python looks at all of it once more before it ends: 0.1 s
     return ended.status
@@ -152,38 +154,13 @@ def _info(options: RunOptions, prepared: Plan, started: float) -> CommandInfo:
     )
 
 
-class _Har:
-    """The HAR while the command runs, written beside the traffic, and what it becomes in the end."""
+def _har(options: RunOptions) -> HarRecording | None:
+    """None where there is to be no HAR, and where it is written to a stream in the end. Raises UserError."""
+    if options.har is None or output_files.is_stream(options.har):
+        return None
+    from mitmkube.har_recording import HarRecording
 
-    def __init__(self, path: Path) -> None:
-        from proxy_addons.analysis import Analysis
-        from proxy_addons.har_file import HarFile
-
-        try:
-            self._file = HarFile(path, version("mitmkube"))
-        except OSError as error:
-            raise UserError(f"{path} cannot be written: {error.strerror}") from error
-        self._written: dict[int, tuple[tuple[Finding, ...], range]] = {}
-        self.add = Analysis(self._write)
-
-    def _write(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
-        with contextlib.suppress(OSError):  # finish() will say so
-            self._written[exchange.id] = findings, self._file.write(har_output.entry_text(exchange, findings))
-
-    def finish(self, story: Story) -> None:
-        """Raises OSError."""
-        self.add.finish()
-        self._file.finish(har_output.document(story, version("mitmkube"), self._unchanged))
-
-    def _unchanged(self, verdict: Verdict) -> str | None:
-        """The entry as it was written, unless the story says more of it: most need not be made again."""
-        findings, where = self._written.get(verdict.exchange.id, ((), range(0)))
-        return self._file.read(where) if where and findings == verdict.findings and not verdict.notes else None
-
-    def discard(self) -> None:
-        self.add.finish()
-        with contextlib.suppress(OSError):
-            self._file.discard()
+    return HarRecording(options.har)
 
 
 def _nothing_sent(prepared: Plan, exchanges: list[Exchange]) -> tuple[str, ...]:
@@ -207,7 +184,7 @@ async def _settle(master: ProxyMaster) -> None:
         await asyncio.sleep(0.005)
 
 
-def _hand_over(options: RunOptions, story: Story, har: _Har | None) -> None:
+def _hand_over(options: RunOptions, story: Story, har: HarRecording | None) -> None:
     """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
     terminal = options.report is None and sys.stderr is not None and sys.stderr.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
@@ -222,8 +199,5 @@ def _hand_over(options: RunOptions, story: Story, har: _Har | None) -> None:
         return
     if har is None:
         output_files.write(options.har, har_output.document(story, version("mitmkube")))
-        return
-    try:
+    else:
         har.finish(story)
-    except OSError as error:
-        raise UserError(f"{options.har} could not be written: {error.strerror or error}") from error

@@ -15,12 +15,12 @@ import base64
 import dataclasses
 import ipaddress
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from analyzers import redact
-from analyzers.command import Story, Verdict, is_failure
+from analyzers.command import Story, is_failure
 from analyzers.exchange import Connection, Exchange, Headers, Response, Timing
 from analyzers.facts import Facts
 from analyzers.output.comment import comment
@@ -35,12 +35,14 @@ TAIL = "\n]}}\n"
 _PARTS = tuple(field.name for field in dataclasses.fields(Timing))
 
 
-def head(version: str = "", story: Story | None = None) -> str:
-    """The text before the first entry; ``version`` is mitmkube's. With ``story``, what is known of its command."""
+def head(version: str = "", story: Story | None = None, lacking: str = "") -> str:
+    """The text before the first entry; ``version`` is mitmkube's. With ``story``, what is known of its command;
+    ``lacking`` says what the archive does not have."""
     creator = json.dumps({"name": "mitmkube", "version": version}, ensure_ascii=False)
     command = json.dumps({"command": command_object(story.info)}, ensure_ascii=False) if story is not None else ""
     told = f'"_mitmkube": {command}, ' if command else ""
-    return f'{{"log": {{"version": "1.2", "creator": {creator}, {told}"pages": [], "entries": [\n'
+    said = f'"comment": {json.dumps(lacking)}, ' if lacking else ""
+    return f'{{"log": {{"version": "1.2", "creator": {creator}, {said}{told}"pages": [], "entries": [\n'
 
 
 def entry_text(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> str:
@@ -48,16 +50,12 @@ def entry_text(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequ
     return json.dumps(entry(exchange, findings, notes), ensure_ascii=False)
 
 
-def document(story: Story, version: str = "", written: Callable[[Verdict], str | None] = lambda _: None) -> str:
-    """A whole archive, findings and notes as the story tells them apart.
-
-    ``written`` gives the text of an entry that was made before and says the same, or None.
-    """
-    entries = [
-        written(verdict) or entry_text(verdict.exchange, verdict.findings, verdict.notes) for verdict in story.verdicts
-    ]
+def document(story: Story, version: str = "") -> str:
+    """A whole archive of what the story holds, findings and notes as it tells them apart."""
+    entries = [entry_text(verdict.exchange, verdict.findings, verdict.notes) for verdict in story.verdicts]
     entries += [entry_text(verdict.exchange) for verdict in story.asked]
-    return head(version, story) + SEPARATOR.join(entries) + TAIL
+    lacking = story.left_out.said(story.left_out.requests) if story.left_out.spans else ""
+    return head(version, story, lacking) + SEPARATOR.join(entries) + TAIL
 
 
 def entry(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> dict[str, Any]:

@@ -38,6 +38,8 @@ def document(story: Story) -> dict[str, Any]:
         "schema": SCHEMA,
         "command": command_object(story.info) | {"notices": [redact.text(notice) for notice in story.notices]},
         "requests": [request_object(verdict) for verdict in story.verdicts],
+        "left_out": [{"first": span.first, "last": span.last, "count": span.count} for span in story.left_out.spans],
+        "totals": _totals(story),
         "findings": [
             finding_object(finding) | {"request": verdict.exchange.id}
             for verdict in ordered
@@ -56,6 +58,18 @@ def document(story: Story) -> dict[str, Any]:
         ],
         "steps": [step_object(line) for line in steps_of(story)],
         "asked": [request_object(verdict) for verdict in story.asked],
+    }
+
+
+def _totals(story: Story) -> dict[str, int]:
+    """Of all requests of the command, those that are left out too."""
+    exchanges = [verdict.exchange for verdict in story.verdicts]
+    received = sum(exchange.response.body_bytes for exchange in exchanges if exchange.response is not None)
+    return {
+        "requests": len(exchanges) + story.left_out.requests,
+        "failed": sum(verdict.failed for verdict in story.verdicts) + story.left_out.failures,
+        "request_bytes": sum(one.request.body_bytes for one in exchanges) + story.left_out.request_bytes,
+        "response_bytes": received + story.left_out.response_bytes,
     }
 
 

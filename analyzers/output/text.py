@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -55,7 +56,7 @@ def render(
     lines += _table(story, width)
     lines += _noted(story, width)
     lines += _asked(story, width)
-    said_above = story_notes.missing_types(story)
+    said_above = _missing_types(story)
     for notice in (*(note for note in story.notes if note not in said_above), *story.notices):
         lines += hanging("  note", redact.text(notice), width=width, indent=_INDENT)
     lines += _footer(story, steps, width)
@@ -104,7 +105,7 @@ def _no_failure(story: Story, marks: bool, width: int) -> list[Line]:
             return [line(("– " if marks else "", "dim"), part) for part in wrapped(said, width - 2)]
         return [_failed_head(marks, "before any request"), *_sentence(said, width)]
     if info.exit_status not in (None, 0):
-        missing = story_notes.missing_types(story)
+        missing = _missing_types(story)
         why = "; ".join(missing) if missing else f"the reason is in what {_program(story)} printed."
         said = f"{name} exited {info.exit_status}, but no request failed: {why}"
         return [_failed_head(marks, "and not at a request"), *_sentence(said, width)]
@@ -112,6 +113,11 @@ def _no_failure(story: Story, marks: bool, width: int) -> list[Line]:
     answer = _outcome_in_words(story, main)
     lines = wrapped(answer, width - 4)
     return [line(head, lines[0]), *(line(f"  {rest}") for rest in lines[1:])]
+
+
+def _missing_types(story: Story) -> tuple[str, ...]:
+    """What was left out may have shown them."""
+    return () if story.left_out.anything else story_notes.missing_types(story)
 
 
 def _failed_head(marks: bool, text: str) -> Line:
@@ -126,7 +132,7 @@ def _outcome_in_words(story: Story, main: Verdict) -> str:
         said += " is still open"
     elif response is not None:
         said += f" was answered {response.status}" + (f" ({contents})" if contents else "")
-    harmless_failures = sum(1 for verdict in story.verdicts if verdict.failed)
+    harmless_failures = sum(1 for verdict in story.verdicts if verdict.failed) + story.left_out.failures
     if harmless_failures:
         said += f"; {_count(harmless_failures, 'request')} failed on the way and did no harm"
     return said + _ending(story, "; ", "") if story.info.signal else said
@@ -179,7 +185,7 @@ def _command(story: Story, width: int) -> list[Line]:
     )
     if server:
         place.append(f"cluster {redact.url(server)}")
-    sums = [_count(len(story.verdicts), "request")]
+    sums = [_count(len(story.verdicts) + story.left_out.requests, "request")]
     if (elapsed := _elapsed(story)) is not None:
         sums.append(duration(elapsed))
     if info.signal:
@@ -235,7 +241,10 @@ def _table(story: Story, width: int) -> list[Line]:
     name = min(room, max(len(cell[1]) for cell in cells))
     lines: list[Line] = []
     left = len(rows) - len(cells)
-    for row in shown:
+    before = 0
+    for row, after in zip(shown, _first_ids(shown), strict=True):
+        lines += _gap(story, before, after, number)
+        before = after
         if row is None:
             lines.append(line((f"  {'':>{number}}  … {_count(left, 'more row')}", "dim")))
             continue
@@ -250,7 +259,23 @@ def _table(story: Story, width: int) -> list[Line]:
                 (note, style),
             )
         )
-    return lines
+    return lines + _gap(story, before, sys.maxsize, number)
+
+
+def _first_ids(shown: Sequence[Row | None]) -> list[int]:
+    """The id that each row begins with; rows that are not shown begin where the next one does."""
+    found: list[int] = []
+    following = sys.maxsize
+    for row in reversed(shown):
+        following = row.first.exchange.id if row is not None else following
+        found.append(following)
+    return found[::-1]
+
+
+def _gap(story: Story, before: int, after: int, indent: int) -> list[Line]:
+    """What is not there between two rows that are."""
+    count = sum(span.count for span in story.left_out.between(before, after))
+    return [line((f"  {'':>{indent}}  … {story.left_out.said(count)}", "dim"))] if count else []
 
 
 def _chosen(rows: Sequence[Row], most: int) -> list[Row | None]:
@@ -369,7 +394,7 @@ def _times(said: str, number: int) -> str:
 
 
 def _count(number: int, unit: str) -> str:
-    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+    return f"{number} {unit}" if number == 1 else f"{number:,} {unit}s"
 
 
 def _steps(story: Story, marks: bool, width: int) -> list[Line]:

@@ -36,6 +36,13 @@ def _loggers_as_before() -> Iterator[None]:
         (["run", "--nonsense", "--", "true"], 125, "--nonsense"),
         (["run", "--har"], 125, "--har: expected one argument"),
         (["run", "--har", "/no/such/folder/har", "--", "true"], 125, "there is no folder /no/such/folder"),
+        (
+            ["run", "--keep-flows", "99", "--", "true"],
+            125,
+            "--keep-flows: 99 is no number of requests to keep: at least",
+        ),
+        (["run", "--keep-flows", "many", "--", "true"], 125, "--keep-flows: many is no number"),
+        (["run", "--keep-flows", "9" * 5000, "--", "true"], 125, "is no number"),
         (["web", "--port", "x"], 2, "--port: x is no port"),
         (["web", "--port", "0"], 2, "--port: 0 is no port"),
         (["web", "--port", "-1"], 2, "--port"),

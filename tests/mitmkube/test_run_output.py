@@ -133,6 +133,26 @@ def test_file_is_readable_by_its_owner_only(place: Place, option: str) -> None:
     assert stat.S_IMODE((place.work / "file").stat().st_mode) == 0o600
 
 
+# A long session
+
+
+def test_long_session_is_kept_in_part_and_its_har_whole(place: Place) -> None:
+    paths = [REFUSED if number == 40 else PODS for number in range(1, 131)]
+    files = ("--har", "har", "--json", "json", "--report", "report")
+    place.mitmkube("run", "--keep-flows", "100", *files, "--", *CLIENT, *paths)
+    log = json.loads((place.work / "har").read_text())["log"]
+    assert [entry["_mitmkube"]["id"] for entry in log["entries"]] == list(range(1, 131))
+    assert log["entries"][39]["_mitmkube"]["findings"][0]["rule"] == "rbac-denied"
+    document = json.loads((place.work / "json").read_text())
+    assert len(document["requests"]) == 100
+    assert document["cause"] == {"request": 40, "rule": "rbac-denied"}
+    assert [span["count"] for span in document["left_out"]] == [14, 16]
+    assert (document["totals"]["requests"], document["totals"]["failed"]) == (130, 1)
+    report = (place.work / "report").read_text()
+    assert "130 requests" in report
+    assert "... 14 requests left out (--keep-flows 100)" in report
+
+
 # Where it cannot be put
 
 

@@ -13,6 +13,7 @@ import pytest
 from analyzers.classify import classify
 from analyzers.command import Story
 from analyzers.exchange import Exchange, Failure, Headers, Request, Response, Timing
+from analyzers.left_out import LeftOut, Span
 from analyzers.output import har
 
 type Told = Callable[[str], Story]
@@ -139,13 +140,10 @@ def test_query_is_listed_by_name(exchanges: Recorded) -> None:
     assert har.entry(exchanges("get_pods")[-1])["request"]["queryString"] == [{"name": "limit", "value": "500"}]
 
 
-def test_entry_that_was_written_before_is_not_made_again(story: Told) -> None:
-    told = story("get_pods_forbidden")
-    first, *others = told.verdicts
-    document = har.document(told, "1.0", lambda verdict: '{"before": 1}' if verdict is first else None)
-    entries = json.loads(document)["log"]["entries"]
-    assert entries[0] == {"before": 1}
-    assert [entry["_mitmkube"]["id"] for entry in entries[1:]] == [verdict.exchange.id for verdict in others]
+def test_archive_says_what_was_left_out_of_it() -> None:
+    left_out = LeftOut(spans=(Span(first=2, last=4900, count=4899),), most=100)
+    log = json.loads(har.document(Story.of([Exchange(id=1, request=Request(method="GET"))], left_out=left_out)))["log"]
+    assert log["comment"] == "4,899 requests left out (--keep-flows 100)"
 
 
 def test_secret_reaches_no_part_of_the_document(story: Told) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from analyzers.classify import worth_classifying
 from analyzers.command import CommandInfo, Story
 from analyzers.exchange import Exchange, Failure, Request, Response
 from analyzers.finding import Step
+from analyzers.left_out import LeftOut, Span
 from analyzers.output.finding_text import finding_text
 from analyzers.output.layout import wrapped
 from analyzers.output.text import render
@@ -254,3 +256,86 @@ def test_secret_reaches_no_report(story: Told) -> None:
     report = render(story("get_secret"), steps=True)
     assert "canary" not in report
     assert "Y2FuYXJ5" not in report
+
+
+# A long session
+
+
+def long_session(*, exit_status: int = 0, signal: str = "") -> Story:
+    def one(number: int) -> Exchange:
+        request = Request(method="GET", host="10.0.0.1", path=f"/api/v1/namespaces/default/pods/p{number}")
+        response = Response(status=500 if number == 9000 else 200, body=b"{}", body_bytes=2)
+        return Exchange(id=number, request=request, response=response)
+
+    spans = (Span(first=3, last=8999, count=8997), Span(first=9001, last=25344, count=16344))
+    return Story.of(
+        map(one, (1, 2, 9000, 25345, 25346)),
+        CommandInfo(argv=("kubectl", "get", "pods"), exit_status=None if signal else exit_status, signal=signal),
+        left_out=LeftOut(spans=spans, most=100, response_bytes=2 * 25341),
+    )
+
+
+def test_requests_that_were_left_out_are_said_where_they_would_have_stood() -> None:
+    lines = [line.strip() for line in render(long_session()).splitlines()]
+    first = next(place for place, line in enumerate(lines) if line.startswith("1 "))
+    assert [line if "..." in line else line.split()[0] for line in lines[first : first + 7]] == [
+        "1",
+        "2",
+        "... 8,997 requests left out (--keep-flows 100)",
+        "9000",
+        "... 16,344 requests left out (--keep-flows 100)",
+        "25345",
+        "25346",
+    ]
+
+
+def test_requests_that_were_left_out_are_counted() -> None:
+    assert "25,346 requests" in render(long_session())
+
+
+def test_story_with_gaps_is_not_told_of_what_was_not_seen() -> None:
+    discovery = Exchange(
+        id=1,
+        request=Request(method="GET", host="10.0.0.1", path="/api/v1"),
+        response=Response(
+            status=200, body=b'{"kind":"APIResourceList","groupVersion":"v1","resources":[{"name":"pods"}]}'
+        ),
+    )
+    info = CommandInfo(argv=("kubectl", "get", "podz"), exit_status=1)
+    gap = LeftOut(spans=(Span(first=2, last=9, count=8),), most=100)
+    assert "none of the 1 types" in render(Story.of([discovery], info))
+    assert "none of the" not in render(Story.of([discovery], info, left_out=gap))
+
+
+def test_bodies_that_were_let_go_of_are_said() -> None:
+    story = replace(long_session(), left_out=LeftOut(bodies=1200))
+    assert "the bodies of 1,200 early requests that went well were let go of" in " ".join(render(story).split())
+
+
+def test_same_failure_on_both_sides_of_a_gap_is_two_rows() -> None:
+    request = Request(method="GET", host="10.0.0.1", path="/api/v1/nodes")
+    refused = [Exchange(id=number, request=request, response=Response(status=403)) for number in (1, 2, 9, 10)]
+    gap = LeftOut(spans=(Span(first=3, last=8, count=6),), most=100)
+    rows = Story.of(refused, CommandInfo(exit_status=1), left_out=gap).rows
+    assert [[verdict.exchange.id for verdict in row.verdicts] for row in rows] == [[1, 2], [9, 10]]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_story_without_the_bodies_of_successes_says_nothing_that_it_did_not_say_with_them(
+    exchanges: Recorded, name: str
+) -> None:
+    def light(one: Exchange) -> Exchange:
+        if one.response is None or worth_classifying(one):
+            return one
+        request, response = replace(one.request, body=None, body_complete=False), one.response
+        return replace(one, request=request, response=replace(response, body=None, body_complete=False))
+
+    info = CommandInfo(argv=("kubectl",), exit_status=1)
+    whole = Story.of(exchanges(name), info)
+    part = Story.of(map(light, exchanges(name)), info, left_out=LeftOut(bodies=1))
+    assert render(part, steps=True)
+    assert [verdict.raised for verdict in part.verdicts] == [verdict.raised for verdict in whole.verdicts]
+    for told, less in zip(whole.verdicts, part.verdicts, strict=True):
+        assert [finding.rule for finding in less.findings] == [finding.rule for finding in told.findings]
+        said = {evidence for finding in told.findings for evidence in finding.evidence}
+        assert {evidence for finding in less.findings for evidence in finding.evidence} <= said
