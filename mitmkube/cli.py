@@ -14,10 +14,12 @@ from typing import NoReturn
 
 from mitmkube import stderr
 from mitmkube.errors import UserError
+from proxy_addons.limits import Limits
 
 BAD_INPUT = 2
 # Fewer would not hold a beginning, an end and a failure between them; a request without its bodies takes a few KB.
 FEWEST_KEPT, KEPT = 100, 5_000
+_UNITS = {"K": 1 << 10, "M": 1 << 20}
 OWN_ERROR = 125  # of ``run``, whose other statuses are the command's own; env(1) and timeout(1) do the same
 
 
@@ -90,13 +92,14 @@ def _dispatch(arguments: list[str]) -> int:
                 json=options.json,
                 ask=options.ask,
                 keep_flows=options.keep_flows,
+                limits=_limits(options),
             ),
             _environ(),
         )
     if options.command == "web":
         from mitmkube.web import web
 
-        return web(os.environ, options.port, options.web_port)
+        return web(os.environ, options.port, options.web_port, options.keep_flows, _limits(options))
     if options.command == "kubeconfig":
         from mitmkube.web import kubeconfig
 
@@ -150,6 +153,27 @@ def _number_kept(text: str) -> int:
     return int(text)
 
 
+def _add_limits(parser: argparse.ArgumentParser, flows: str) -> None:
+    parser.add_argument("--keep-flows", type=_number_kept, default=KEPT, metavar="N", help=f"{flows}; default: "
+                        "%(default)s")  # fmt: skip
+    parser.add_argument("--keep-body", type=_size, default=Limits.body_bytes, metavar="SIZE", help="of each body, as it "
+                        "was sent; what is longer passes, and its beginning is kept; default: 1M")  # fmt: skip
+    parser.add_argument("--keep-stream", type=_size, default=Limits.stream_bytes, metavar="SIZE", help="of each watch "
+                        "and each log; default: 256K")  # fmt: skip
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    return Limits(body_bytes=options.keep_body, stream_bytes=options.keep_stream)
+
+
+def _size(text: str) -> int:
+    """Bytes: ``4096``, ``256K``, ``1M``."""
+    number, factor = (text[:-1], _UNITS[text[-1:].upper()]) if text[-1:].upper() in _UNITS else (text, 1)
+    if not number.isdecimal() or len(number) > 9:
+        raise argparse.ArgumentTypeError(f"{text} is no size: bytes, or a number with K or M behind it")
+    return int(number) * factor
+
+
 def _port(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is no port: a number from 1 to 65535")
@@ -171,13 +195,12 @@ def _parser() -> _Parser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
                      "completes the story; the report says which")  # fmt: skip
-    run.add_argument("--keep-flows", type=_number_kept, default=KEPT, metavar="N", help="requests held in "
-                     "memory for the report: the first, the latest and what failed; the HAR has all; default: "
-                     "%(default)s")  # fmt: skip
+    _add_limits(run, "requests held in memory for the report: the first, the latest and what failed; the HAR has all")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
     web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")
     web.add_argument("--web-port", type=_port, help="of the page; kept for the next start")
+    _add_limits(web, "requests held on the page; the oldest that went well go first")
     kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
     kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
     explain = commands.add_parser("explain", help="say what went wrong in pasted errors, logs and recorded traffic")

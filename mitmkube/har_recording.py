@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,8 +22,15 @@ if TYPE_CHECKING:
     from analyzers.finding import Finding
 
 
+# A busy proxy writes that many entries at once: a system call for each takes longer than making it.
+_AT_ONCE = 200
+
+
 class HarRecording:
-    """A HAR of everything that was recorded, also of what the story no longer holds. ``add`` takes an exchange."""
+    """A HAR of everything that was recorded, also of what the story no longer holds.
+
+    ``add`` takes what has ended, ``look`` what goes on: that stands behind the rest until it ends.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises UserError when it cannot be written there."""
@@ -34,17 +41,16 @@ class HarRecording:
         self._path = path
         self._written = _Written()
         self._missing: set[int] = set()
-        self.add = Analysis(self._write)
-
-    def write_live(self, entries: Sequence[str]) -> None:
-        """Put ``entries``, of what is still open, behind what has ended, in place of those of the last call."""
-        with contextlib.suppress(OSError):  # finish() will say so
-            self._file.write_live(entries)
+        self._waiting: list[tuple[int, str, tuple[Finding, ...]]] = []
+        self._still_open: dict[int, str] = {}
+        self.add = Analysis(self._take, still_open=(self._take_open,), at_rest=self._write)
+        self.look = self.add.look
 
     def finish(self, story: Story) -> None:
         """Give the file its name, findings and notes as the story tells them. Raises UserError; then the file that was
         written beside the traffic is still there, and named."""
         self.add.finish()
+        self._write()
         try:
             self._file.finish(har.head(version("mitmkube"), story), self._entries(story))
         except OSError as error:
@@ -62,13 +68,33 @@ class HarRecording:
         with contextlib.suppress(OSError):
             self._file.discard()
 
-    def _write(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
+    def _take(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
+        self._waiting.append((exchange.id, har.entry_text(exchange, findings), findings))
+        was_open = self._still_open.pop(exchange.id, None) is not None
+        if was_open or len(self._waiting) >= _AT_ONCE:
+            self._write()
+            if was_open:
+                self._write_open()
+
+    def _take_open(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
+        self._still_open[exchange.id] = har.entry_text(exchange, findings)
+        self._write_open()
+
+    def _write(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
         try:
-            where = self._file.write(har.entry_text(exchange, findings))
+            places = self._file.write([entry for _, entry, _ in waiting])
         except OSError:  # it is tried again in the end
-            self._missing.add(exchange.id)
-        else:
-            self._written.add(exchange.id, where, findings)
+            self._missing.update(number for number, _, _ in waiting)
+            return
+        for (number, _, findings), where in zip(waiting, places, strict=True):
+            self._written.add(number, where, findings)
+
+    def _write_open(self) -> None:
+        with contextlib.suppress(OSError):  # finish() will say so
+            self._file.write_live(tuple(self._still_open.values()))
 
     def _entries(self, story: Story) -> Iterator[str | range]:
         """In the order of the ids: where an entry stands, or its text where the story says more of it."""

@@ -28,6 +28,7 @@ from mitmkube.errors import UserError
 from mitmkube.kept import Kept
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
+from proxy_addons.limits import Limits
 
 if TYPE_CHECKING:
     from mitmproxy import http
@@ -48,6 +49,7 @@ class RunOptions:
 
     argv: tuple[str, ...]
     keep_flows: int
+    limits: Limits = Limits()
     steps: bool = False
     quiet: bool = False
     report: Path | None = None
@@ -102,7 +104,8 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         if har is not None and not asking:
             har.add(exchange, flow)
 
-    recorder = Recorder(tunnels := Tunnels(prepared.upstreams), keep)
+    look = har.look if har is not None else None
+    recorder = Recorder(tunnels := Tunnels(prepared.upstreams), keep, look, options.limits)
     master = ProxyMaster([*kube_addons(tunnels), recorder], folder)
     prepared.write_overlay(folder / OVERLAY, await master.start(), ca)
 

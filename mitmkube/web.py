@@ -22,6 +22,7 @@ from mitmkube import authority
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
+from proxy_addons.limits import Limits
 
 if TYPE_CHECKING:
     from mitmproxy.tools.web.master import WebMaster
@@ -86,12 +87,18 @@ def _alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def web(environ: Mapping[str, str], port: int | None = None, web_port: int | None = None) -> int:
+def web(
+    environ: Mapping[str, str],
+    port: int | None,
+    web_port: int | None,
+    keep_flows: int,
+    limits: Limits,
+) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
         with _alone(folder):
-            return asyncio.run(_web(environ, folder, settings(folder, port, web_port)))
+            return asyncio.run(_web(environ, folder, settings(folder, port, web_port), keep_flows, limits))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
@@ -119,10 +126,13 @@ def _authority(folder: Path) -> bytes:
     return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
 
 
-async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> int:
+async def _web(
+    environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits
+) -> int:
     from proxy_addons import kube_addons
     from proxy_addons.analysis import Analysis
     from proxy_addons.annotate import Annotate
+    from proxy_addons.keep_flows import KeepFlows
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
@@ -132,7 +142,8 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings) -> in
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
     try:
-        master = _master([*kube_addons(tunnels), Recorder(tunnels, analysis, analysis.look)], folder, chosen)
+        recorder = Recorder(tunnels, analysis, analysis.look, limits)
+        master = _master([*kube_addons(tunnels), recorder, KeepFlows(keep_flows)], folder, chosen)
         _stop_on_signals(master)
         running = asyncio.create_task(master.run())
         await _listening(master, running, chosen)

@@ -24,11 +24,15 @@ type Listener = Callable[[Exchange, tuple[Finding, ...], http.HTTPFlow], None]
 class Analysis:
     """A queue and one thread behind it. Listeners are called on that thread, in the order of the exchanges.
 
-    ``listeners`` get what has ended, those of ``still_open`` what goes on, each time that it is looked at.
+    ``listeners`` get what has ended, those of ``still_open`` what goes on, each time that it is looked at. ``at_rest``
+    is called when the queue has been worked off.
     """
 
-    def __init__(self, *listeners: Listener, still_open: Sequence[Listener] = ()) -> None:
+    def __init__(
+        self, *listeners: Listener, still_open: Sequence[Listener] = (), at_rest: Callable[[], None] | None = None
+    ) -> None:
         self._listeners = listeners
+        self._at_rest = at_rest
         self._still_open = still_open
         self._queue: queue.SimpleQueue[tuple[Exchange, http.HTTPFlow, Sequence[Listener]] | None] = queue.SimpleQueue()
         self._finishing = threading.Event()
@@ -59,4 +63,6 @@ class Analysis:
             except Exception:
                 logger.exception("request %d could not be analysed", exchange.id)
             if self._queue.empty():
+                if self._at_rest is not None:
+                    self._at_rest()
                 self._finishing.wait(PAUSE_SECONDS)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from analyzers.decode import body
-from analyzers.streams.reader import BodyReader
+from analyzers.decode.body_reader import BodyReader
 
 KEPT_BYTES = 1 << 20
 # A few kilobytes of gzip can hold gigabytes: a reader gets them in pieces.

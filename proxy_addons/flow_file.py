@@ -15,6 +15,7 @@ from mitmproxy.flow import Flow
 from mitmproxy.io import FlowReader
 
 from analyzers import redact
+from analyzers.decode.body_reader import BodyReader, reader_for
 from analyzers.exchange import Exchange, Failure
 from analyzers.grouping import group
 from analyzers.readers import error_codes, har_entry

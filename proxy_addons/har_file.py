@@ -40,15 +40,21 @@ class HarFile:
             raise
         self._end = self._first = len(head)
 
-    def write(self, entry: str) -> range:
-        """Append one entry, as ``har.entry_text`` makes it; where it stands. Entries of what is still open stay behind
-        it. Raises OSError; then it is not there, and those that are still open may have gone too."""
+    def write(self, entries: Sequence[str]) -> list[range]:
+        """Append entries, as ``har.entry_text`` makes them; where each stands. Those of what is still open stay behind
+        them. Raises OSError; then none is there, and those that are still open may have gone too."""
         with self._lock:
-            separator = _SEPARATOR if self._end > self._first else b""
-            added = separator + entry.encode("utf-8", "replace")
-            self._put(added + (_SEPARATOR + self._live if self._live else b""))
+            added = bytearray()
+            places: list[range] = []
+            for entry in entries:
+                if self._end + len(added) > self._first:
+                    added += _SEPARATOR
+                start = self._end + len(added)
+                added += entry.encode("utf-8", "replace")
+                places.append(range(start, self._end + len(added)))
+            self._put(bytes(added) + (_SEPARATOR + self._live if self._live else b""))
             self._end += len(added)
-            return range(self._end - len(added) + len(separator), self._end)
+            return places
 
     def write_live(self, entries: Sequence[str]) -> None:
         """Put ``entries``, of what is still open, behind all others, in place of those of the last call.

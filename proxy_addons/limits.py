@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Bytes as they are on the wire; ``stream_bytes`` is for watches, logs and lists, which may have no end."""
+class Limits(NamedTuple):
+    """Bytes as they are on the wire; ``stream_bytes`` is for watches and logs, which may have no end."""
 
     body_bytes: int = 1 << 20
-    stream_bytes: int = 256 * 1024
+    stream_bytes: int = 256 << 10

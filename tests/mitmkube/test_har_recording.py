@@ -133,7 +133,8 @@ def test_error_in_the_end_says_where_the_recording_is(tmp_path: Path) -> None:
 
 def test_what_is_open_stands_in_the_file_until_it_has_ended(tmp_path: Path) -> None:
     recording = HarRecording(tmp_path / "out.har")
-    recording.write_live([har.entry_text(replace(exchange(1), live=True))])
+    recording.look(replace(exchange(1), live=True), None)
+    recording.add.finish()
     assert entries(tmp_path / "out.har.partial")[0]["_mitmkube"]["live"]
     record(recording, [exchange(1)])
     recording.finish(Story.of([exchange(1)]))

@@ -37,7 +37,7 @@ def test_partial_file_is_valid_after_every_entry(tmp_path) -> None:
     file = HarFile(path, "1")
     assert entries(partial) == []
     for number in range(1, 20):
-        file.write(entry(number))
+        file.write([entry(number)])
         assert len(entries(partial)) == number
         assert not path.exists()
     file.finish(har.head("1"), [])
@@ -71,7 +71,7 @@ def test_killed_process_leaves_a_valid_partial_file(tmp_path) -> None:
         "from proxy_addons.har_file import HarFile\n"
         "file = HarFile(pathlib.Path(sys.argv[1]), '1')\n"
         "for number in (1, 2, 3):\n"
-        "    file.write(har.entry_text(Exchange(id=number, request=Request(method='GET'))))\n"
+        "    file.write([har.entry_text(Exchange(id=number, request=Request(method='GET')))])\n"
         "os.kill(os.getpid(), 9)\n"
     )
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program, tmp_path / "a.har"], cwd=ROOT, timeout=60)
@@ -87,7 +87,7 @@ def test_folder_that_is_not_there_is_an_os_error(tmp_path) -> None:
 
 def test_entries_that_were_written_are_copied_where_they_are_wanted(tmp_path) -> None:
     file = HarFile(tmp_path / "out.har", "1")
-    places = [file.write(entry(number)) for number in range(1, 5)]
+    places = [file.write([entry(number)])[0] for number in range(1, 5)]
     file.finish(har.head("1"), [places[2], entry(7), places[0]])
     assert numbers(tmp_path / "out.har") == ["3", "7", "1"]
     assert [path.name for path in tmp_path.iterdir()] == ["out.har"]
@@ -112,10 +112,10 @@ def test_entries_of_what_is_open_stand_behind_the_others_and_are_replaced(tmp_pa
     file = HarFile(path, "1")
     file.write_live([entry("open")])
     assert numbers(partial) == ["open"]
-    first = file.write(entry(1))
+    first = file.write([entry(1)])[0]
     assert numbers(partial) == ["1", "open"]
     file.write_live([entry("open-a" + "y" * 5000), entry("other")])
-    second = file.write(entry(2))
+    second = file.write([entry(2)])[0]
     assert numbers(partial) == ["1", "2", "open-a" + "y" * 5000, "other"]
     file.write_live([entry("open-b")])
     assert numbers(partial) == ["1", "2", "open-b"]
@@ -135,7 +135,7 @@ def random_calls(file: HarFile, seed: int, count: int) -> list[str]:
     for number in range(count):
         if choose.random() < 0.5:
             ended.append(str(number))
-            file.write(entry(number))
+            file.write([entry(number)])
         else:
             live = [f"{number}-{'y' * choose.randrange(9000)}" for _ in range(choose.randrange(4))]
             file.write_live([entry(one) for one in live])
@@ -206,7 +206,7 @@ def test_calls_of_several_threads_leave_a_whole_document(tmp_path) -> None:
     thread = threading.Thread(target=live)
     thread.start()
     for number in range(200):
-        file.write(entry(number))
+        file.write([entry(number)])
     thread.join()
     assert numbers(tmp_path / "out.har.partial")[:200] == [str(number) for number in range(200)]
     file.discard()
@@ -226,7 +226,7 @@ for number in range(200):
         if number % 3:
             file.write_live([tests.entry("open" + "y" * 4000)])
         else:
-            written.append(file.write(tests.entry(f"{number}-" + "x" * 1500)))
+            written.append(file.write([tests.entry(f"{number}-" + "x" * 1500)])[0])
     except OSError:
         failed += 1
     tests.entries(file.partial)
