@@ -25,6 +25,7 @@ from analyzers.decode import (
     credential,
     flow_control,
     impersonation,
+    list_page,
     managed_fields,
     protobuf,
     request_info,
@@ -64,6 +65,7 @@ from analyzers.readers import (
 from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
+from analyzers.streams.list_page import ListPage
 from analyzers.subject import Subject
 from fuzz import seeds
 from mitmkube import reading
@@ -334,6 +336,23 @@ def _headers(data: bytes) -> object:
     return found and found.kind
 
 
+def _list_page(data: bytes) -> object:
+    found = []
+    for step in (1 + len(data), 1 + len(data) // 3):
+        reader = list_page.ListReader("application/json")
+        for at in range(0, len(data), step):
+            reader.feed(data[at : at + step])
+        found.append(reader.list_page(len(data) // 2))
+    whole = found[0]
+    # A backslash where JSON has none is read one way or another.
+    assert found == [whole, whole] or (b"\\" in data and untrusted.parse_json(data) is None)
+    if whole is None:
+        return None
+    assert ListPage.read(whole.document()) == whole
+    "\n".join((whole.phrase, *whole.lines())).encode()
+    return whole.kind[-4:], min(whole.items, 3), whole.continues, whole.remaining is None, whole.complete
+
+
 def _managed_fields(data: bytes) -> object:
     found = managed_fields.decode(untrusted.parse_json(data))
     return min(len(found), 2), bool(managed_fields.owners(found, ".spec.replicas"))
@@ -558,6 +577,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="cbor", run=_cbor, seeds=seeds.bodies, share=3),
     Target(name="certificate", run=_certificate, seeds=seeds.certificates, share=1),
     Target(name="headers", run=_headers, seeds=seeds.header_fields, share=3),
+    Target(name="list-page", run=_list_page, seeds=lambda: seeds.files("analyzers/decode/list_page/*"), share=3),
     Target(name="managed-fields", run=_managed_fields, seeds=seeds.bodies, share=1),
     Target(name="protobuf", run=_protobuf, seeds=seeds.bodies, share=2),
     Target(name="request-info", run=_request_info, seeds=seeds.request_lines, share=3),
