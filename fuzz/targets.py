@@ -26,6 +26,7 @@ from analyzers.decode import (
     credential,
     flow_control,
     impersonation,
+    list_page,
     managed_fields,
     protobuf,
     request_info,
@@ -67,6 +68,7 @@ from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
 from analyzers.streams.upgraded import Upgraded
+from analyzers.streams.list_page import ListPage
 from analyzers.subject import Subject
 from fuzz import seeds
 from mitmkube import reading
@@ -335,6 +337,23 @@ def _headers(data: bytes) -> object:
         text.encode()
     redact.headers(Headers(fields))
     return found and found.kind
+
+
+def _list_page(data: bytes) -> object:
+    found = []
+    for step in (1 + len(data), 1 + len(data) // 3):
+        reader = list_page.ListReader("application/json")
+        for at in range(0, len(data), step):
+            reader.feed(data[at : at + step])
+        found.append(reader.stream(len(data) // 2))
+    whole = found[0]
+    # A backslash where JSON has none is read one way or another.
+    assert found == [whole, whole] or (b"\\" in data and untrusted.parse_json(data) is None)
+    if whole is None:
+        return None
+    assert ListPage.read(whole.document()) == whole
+    "\n".join((whole.phrase, *whole.lines())).encode()
+    return whole.kind[-4:], min(whole.items, 3), whole.continues, whole.remaining is None, whole.complete
 
 
 def _managed_fields(data: bytes) -> object:
@@ -608,6 +627,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="cbor", run=_cbor, seeds=seeds.bodies, share=3),
     Target(name="certificate", run=_certificate, seeds=seeds.certificates, share=1),
     Target(name="headers", run=_headers, seeds=seeds.header_fields, share=3),
+    Target(name="list-page", run=_list_page, seeds=lambda: seeds.files("analyzers/decode/list_page/*"), share=3),
     Target(name="managed-fields", run=_managed_fields, seeds=seeds.bodies, share=1),
     Target(name="protobuf", run=_protobuf, seeds=seeds.bodies, share=2),
     Target(name="request-info", run=_request_info, seeds=seeds.request_lines, share=3),

@@ -22,11 +22,11 @@ _NAMES = {kind: name for name, kind in _KINDS.items()}
 
 
 def document(stream: Stream) -> dict[str, Any]:
-    """For JSON: its own fields, and ``kind``: watch, list, log or upgraded."""
-    return {"kind": _NAMES[type(stream)], **stream.document()}
+    """For JSON: its own fields, and ``type``: watch, list, log or upgraded."""
+    return {"type": _NAMES[type(stream)], **stream.document()}
 
 
 def read(found: object) -> Stream | None:
     """What ``document`` wrote; None for anything else. Does not raise."""
-    kind = mapping(found).get("kind")
+    kind = mapping(found).get("type")
     return _KINDS[kind].read(found) if isinstance(kind, str) and kind in _KINDS else None
