@@ -67,8 +67,8 @@ from analyzers.readers import (
 from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
-from analyzers.streams.upgraded import Upgraded
 from analyzers.streams.list_page import ListPage
+from analyzers.streams.upgraded import Upgraded
 from analyzers.subject import Subject
 from fuzz import seeds
 from mitmkube import reading

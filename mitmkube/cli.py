@@ -156,10 +156,10 @@ def _number_kept(text: str) -> int:
 def _add_limits(parser: argparse.ArgumentParser, flows: str) -> None:
     parser.add_argument("--keep-flows", type=_number_kept, default=KEPT, metavar="N", help=f"{flows}; default: "
                         "%(default)s")  # fmt: skip
-    parser.add_argument("--keep-body", type=_size, default=Limits.body_bytes, metavar="SIZE", help="of each body, as it "
-                        "was sent; what is longer passes, and its beginning is kept; default: 1M")  # fmt: skip
-    parser.add_argument("--keep-stream", type=_size, default=Limits.stream_bytes, metavar="SIZE", help="of each watch "
-                        "and each log; default: 256K")  # fmt: skip
+    parser.add_argument("--keep-body", type=_size, default=Limits.body_bytes, metavar="SIZE", help="of each body, as "
+                        "it was sent; what is longer passes, and its beginning is kept; default: 1M")  # fmt: skip
+    parser.add_argument("--keep-stream", type=_size, default=Limits.stream_bytes, metavar="SIZE", help="of each "
+                        "watch and each log; default: 256K")  # fmt: skip
 
 
 def _limits(options: argparse.Namespace) -> Limits:

@@ -49,7 +49,7 @@ class RunOptions:
 
     argv: tuple[str, ...]
     keep_flows: int
-    limits: Limits = Limits()
+    limits: Limits
     steps: bool = False
     quiet: bool = False
     report: Path | None = None

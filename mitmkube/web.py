@@ -126,9 +126,7 @@ def _authority(folder: Path) -> bytes:
     return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
 
 
-async def _web(
-    environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits
-) -> int:
+async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
     from proxy_addons import kube_addons
     from proxy_addons.analysis import Analysis
     from proxy_addons.annotate import Annotate

@@ -21,8 +21,8 @@ _PIECE_BYTES = 256 * 1024
 class BodyTap:
     """Set as a message's ``stream``; mitmproxy calls it with every chunk, and with b"" at the end.
 
-    ``keep`` bytes of the beginning are kept, as they are on the wire. ``later`` puts off what the reader has to do until
-    the chunk is on its way; ``changed`` is called each time that the reader has read on.
+    ``keep`` bytes of the beginning are kept, as they are on the wire. ``later`` puts off what the reader has to do
+    until the chunk is on its way; ``changed`` is called each time that the reader has read on.
     """
 
     def __init__(

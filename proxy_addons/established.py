@@ -17,7 +17,8 @@ from proxy_addons import go_errors
 from proxy_addons.tls_end import End
 
 if TYPE_CHECKING:
-    pass
+    from proxy_addons.tunnels import Watcher
+
 
 class BecomeTop(commands.Command):
     """Asks the connection handler to send every further event to ``top``."""
@@ -33,10 +34,14 @@ class Established:
         self._http = http
         self._client = client
         self._server = server
+        self._relay: Relay | None = None
 
-    def relay(self, watcher: Watcher | None) -> Relay:
-        """What the same tunnel becomes when its connection is upgraded."""
-        return Relay(self._client, self._server, watcher)
+    def relay(self, server: Connection, watcher: Watcher | None) -> Relay | None:
+        """What the tunnel becomes when ``server`` was upgraded; None for one that was opened later, inside of it."""
+        if server is not self._server.conn:
+            return None
+        self._relay = Relay(self._client, self._server, watcher)
+        return self._relay
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.ConnectionEvent) and (end := self._end(event.connection)) is not None:
@@ -60,7 +65,9 @@ class Established:
             yield commands.SendData(end.conn, out)
         if content:
             yield from self._to_http(events.DataReceived(end.conn, content))
-        if end.notified:
+        if self._relay is not None:
+            yield from self._relay.look_at(end)
+        elif end.notified:
             end.conn.state &= ~ConnectionState.CAN_READ
             yield from self._to_http(events.ConnectionClosed(end.conn))
         elif end.alert and end is self._server:
@@ -107,10 +114,14 @@ class Relay:
             if content:
                 yield commands.SendData(there.conn, there.encrypt(content))
                 self._tell(from_client, content)
-            if here.notified or here.alert:
-                yield from self._closed(here, there)
+            yield from self.look_at(here)
         elif isinstance(event, events.ConnectionClosed):
             yield from self._closed(here, there)
+
+    def look_at(self, here: End) -> layer.CommandGenerator[None]:
+        """Pass on what ``here`` said of itself: that it sends no more, or that it cannot go on."""
+        if here.notified or here.alert:
+            yield from self._closed(here, self._server if here is self._client else self._client)
 
     def _closed(self, here: End, there: End) -> layer.CommandGenerator[None]:
         """An end that only says that it sends no more may still be waiting for the rest of the answer."""
@@ -126,7 +137,6 @@ class Relay:
                     yield commands.CloseConnection(end.conn)
         else:
             yield commands.CloseTcpConnection(there.conn, half_close=True)
-
 
     def _tell(self, from_client: bool, content: bytes) -> None:
         if self._watcher is not None:  # not before it has been sent on

@@ -182,7 +182,8 @@ def _tapped(message: http.Message | None, reader: BodyReader | None = None) -> B
     raw = message.raw_content
     if raw is None or raw.endswith(LEFT_OUT):
         return _NotKept()
-    tap = BodyTap(message.headers.get("content-encoding", ""), reader=reader, clock=lambda: message.timestamp_end or 0.0)
+    ended = message.timestamp_end or 0.0
+    tap = BodyTap(message.headers.get("content-encoding", ""), reader=reader, clock=lambda: ended)
     for at in range(0, len(raw), _CHUNK):
         tap(raw[at : at + _CHUNK])
     return tap

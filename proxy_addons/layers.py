@@ -19,7 +19,7 @@ from typing import Any, cast
 
 from cryptography import x509
 from mitmproxy import certs, http
-from mitmproxy.connection import ConnectionState
+from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
@@ -326,8 +326,9 @@ class KubeHttpStream(HttpStream):
         self._handle_event = self.passthrough
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
-        if self._owner.tunnel is not None:
-            yield BecomeTop(self._owner.tunnel.relay(watcher))
+        standing = self._owner.tunnel
+        if standing is not None and (relay := standing.relay(self.context.server, watcher)) is not None:
+            yield BecomeTop(relay)
 
     def _answer_failure(self, phase: FailurePhase, message: str) -> Commands:
         self.flow.metadata[FAILURE] = [phase, message]
@@ -365,7 +366,11 @@ class KubeHttpLayer(HttpLayer):
                 self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
-        elif isinstance(event, ResponseHeaders) and self.tunnel is None and (found := self._standing()) is not None:
+        elif (
+            isinstance(event, ResponseHeaders)
+            and self.tunnel is None
+            and (found := self._standing(child.context.server)) is not None
+        ):
             self.tunnel = found
             yield BecomeTop(found)
         for command in super().event_to_child(child, event):
@@ -373,16 +378,20 @@ class KubeHttpLayer(HttpLayer):
                 command.message = command.message.partition(": b'")[0].partition(': b"')[0]  # bytes off the wire
             yield command
 
-    def _standing(self) -> Established | None:
-        """The tunnel around this, once both handshakes are done; None where it must be passed layer by layer."""
-        if self.mode is not HTTPMode.transparent or self.context.server.via is not None:
+    def _standing(self, server: Server) -> Established | None:
+        """The tunnel around this, which an answer of ``server`` came through; None where it must be passed layer by
+        layer: behind a forward proxy, and where TLS to the server is no part of it."""
+        if self.mode is not HTTPMode.transparent or server.via is not None:
             return None
-        tls = [one for one in self.context.layers if isinstance(one, ServerTLS | ClientTLS)]
-        if any(one.tunnel_state is not tunnel.TunnelState.OPEN for one in tls):
+        tls = {
+            one.conn: one.tls
+            for one in self.context.layers
+            if isinstance(one, ServerTLS | ClientTLS) and one.tunnel_state is tunnel.TunnelState.OPEN
+        }
+        client = self.context.client
+        if (client.tls and client not in tls) or (server.tls and server not in tls):
             return None
-        by_connection = {one.conn: one.tls for one in tls}
-        client, server = (End(conn, by_connection.get(conn)) for conn in (self.context.client, self.context.server))
-        return Established(self, client, server)
+        return Established(self, End(client, tls.get(client)), End(server, tls.get(server)))
 
 
 def _via(upstream: Upstream) -> ServerSpec | None:

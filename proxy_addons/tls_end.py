@@ -54,10 +54,8 @@ class End:
         """What must go out for ``content``; b"" when the peer has gone."""
         if self.tls is None:
             return content
-        try:
+        with contextlib.suppress(SSL.ZeroReturnError, SSL.SysCallError):
             self.tls.sendall(content)
-        except (SSL.ZeroReturnError, SSL.SysCallError):
-            pass  # what the peer may still be sending is dropped
         return self.outgoing()
 
     def outgoing(self) -> bytes:

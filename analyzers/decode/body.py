@@ -48,7 +48,7 @@ class Decoder:
         return b"".join(out)[: limit or None]
 
     def pieces(self, chunk: bytes, most: int = 0) -> Iterator[bytes]:
-        """What ``chunk`` adds to the content, in pieces of at most ``most`` bytes where it was compressed; 0: in one."""
+        """What ``chunk`` adds to the content; where it was compressed, in pieces of at most ``most`` bytes unless 0."""
         if self._encoding not in ("gzip", "deflate"):
             yield chunk
             return

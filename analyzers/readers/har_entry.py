@@ -69,7 +69,7 @@ def told(found: Exchange, own: Mapping[str, Any]) -> Exchange:
             response,
             body_complete=mapping(own.get("response")).get("complete") is not False,
             error_event=_encoded(event) if isinstance(event, str) else None,
-            stream=stream.read(own.get("stream")),
+            stream=stream.read(own.get("stream"), _encoded(event) if isinstance(event, str) else None),
         )
     failure = mapping(own.get("failure"))
     phase = failure.get("phase")
@@ -193,9 +193,9 @@ def _content(content: Mapping[str, Any], content_encoding: str) -> bytes | None:
 def _error_event(request: Request, content: bytes | None) -> bytes | None:
     if content is None or "watch" not in request.path:
         return None
-    scanner = watch.ErrorEventScanner()
-    scanner.feed(content)
-    return scanner.error_event
+    reader = watch.WatchReader()
+    reader.feed(content, 0.0)
+    return reader.error_event
 
 
 def _failure(entry: Mapping[str, Any], request: Request, *, answered: bool) -> Failure | None:

@@ -33,6 +33,5 @@ class Log:
     def read(cls, document: object) -> Log | None:
         """What ``document()`` wrote; None for anything else. Does not raise."""
         found = mapping(document)
-        if not {"lines", "contentBytes"} <= found.keys():
-            return None
-        return cls(line_count=integer(found["lines"]), content_bytes=integer(found["contentBytes"]))
+        lines, content = integer(found.get("lines")), integer(found.get("contentBytes"))
+        return cls(line_count=lines, content_bytes=content) if lines is not None and content is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analyzers.decode.untrusted import mapping
+from analyzers.decode.untrusted import mapping, name
 from analyzers.streams.list_page import ListPage
 from analyzers.streams.log import Log
 from analyzers.streams.upgraded import Upgraded
@@ -26,7 +26,7 @@ def document(stream: Stream) -> dict[str, Any]:
     return {"type": _NAMES[type(stream)], **stream.document()}
 
 
-def read(found: object) -> Stream | None:
-    """What ``document`` wrote; None for anything else. Does not raise."""
-    kind = mapping(found).get("type")
-    return _KINDS[kind].read(found) if isinstance(kind, str) and kind in _KINDS else None
+def read(found: object, error_event: bytes | None = None) -> Stream | None:
+    """What ``document`` wrote, and the event that stands elsewhere; None for anything else. Does not raise."""
+    kind = _KINDS.get(name(mapping(found).get("type")))
+    return Watch.read(found, error_event) if kind is Watch else kind.read(found) if kind is not None else None

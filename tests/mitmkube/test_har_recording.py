@@ -15,7 +15,6 @@ import pytest
 
 from analyzers.command import CommandInfo, Story
 from analyzers.exchange import Exchange, Headers, Request, Response
-from analyzers.output import har
 from mitmkube.errors import UserError
 from mitmkube.har_recording import HarRecording
 from mitmkube.kept import Kept

@@ -10,13 +10,13 @@ import socket
 import ssl
 import threading
 
-import pytest
 from mitmproxy import http
 from mitmproxy.proxy import layer, mode_servers, server
 
 from proxy_addons.connection_handler import KubeConnectionHandler
 from proxy_addons.established import Established, Relay
-from tests.proxy_addons.running_proxy import wait_for
+from tests.proxy_addons.api_server import tcp_server
+from tests.proxy_addons.running_proxy import Client, running_proxy, upstream_of, wait_for
 
 UPGRADE = "POST /exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n"
@@ -38,7 +38,7 @@ def test_the_inside_of_mitmproxy_is_where_it_is_leaned_on(bench) -> None:
     commands = inspect.getsource(server.ConnectionHandler.server_event)
     known = ("OpenConnection", "RequestWakeup", "ConnectionCommand", "SendData", "CloseTcpConnection",
              "CloseConnection", "StartHook", "Log")  # fmt: skip
-    assert commands.count("isinstance(command, commands.") + commands.count("and command.connection not in") == 8
+    assert commands.count("isinstance(command, commands.") + commands.count("and command.connection not in") == 9
     assert all(f"commands.{name}" in commands for name in known)
     assert "ProxyConnectionHandler(" in inspect.getsource(mode_servers.ServerInstance.handle_stream)
     assert hasattr(http.MessageData, "__post_init__")
@@ -174,52 +174,58 @@ def test_slow_reader_holds_the_server_back(bench) -> None:
     assert sent < 50_000_000
 
 
-@pytest.mark.parametrize("from_client", [True, False])
-def test_one_way_goes_on_when_the_other_has_ended(bench, from_client) -> None:
-    """A peer that says it sends no more may still be waiting for the rest."""
+def test_client_that_sends_no_more_gets_the_rest(tmp_path) -> None:
+    """Without TLS, where an end of one way is no more than that."""
     heard: list[bytes] = []
-    done = threading.Event()
 
     def talk(peer) -> None:
         peer.request()
         peer.send(SWITCHED)
-        if from_client:
-            while data := peer.recv():
-                heard.append(data)
-            peer.send(b"the rest")
-        else:
-            peer.send(b"first")
-            peer._tls.shutdown()
-            while data := peer.recv():
-                heard.append(data)
+        while data := peer.recv():
+            heard.append(data)
+        peer.send(b"the rest")
+
+    with (
+        tcp_server(talk) as server,
+        running_proxy(tmp_path, [upstream_of(server, scheme="http", ca=None)]) as proxy,
+        Client(proxy, server).connect() as client,
+    ):
+        client.send(UPGRADE)
+        assert client.recv() == SWITCHED
+        client.send(b"question")
+        client.raw.shutdown(socket.SHUT_WR)
+        got = b""
+        while chunk := client.recv():
+            got += chunk
+        assert got == b"the rest"
+        assert b"".join(heard) == b"question"
+        assert proxy.exchange.failure is None
+
+
+def test_server_that_sends_no_more_hears_the_rest(bench) -> None:
+    go, done = threading.Event(), threading.Event()
+    heard: list[bytes] = []
+
+    def talk(peer) -> None:
+        peer.request()
+        peer.send(SWITCHED)
+        assert go.wait(20)
+        peer.send(b"last words")
+        peer.half_close()
+        while data := peer.recv():
+            heard.append(data)
         done.set()
 
     bench.start(talk)
     with bench.client().open() as client:
         client.send(UPGRADE)
-        got = b""
-        while not got.endswith(b"\r\n\r\n") and not got.endswith(b"first"):
-            got += client.recv()
+        assert client.recv() == SWITCHED
         wait_for(lambda: isinstance(handler_of(bench).layer, Relay))
-        if from_client:
-            client.send(b"question")
-            shutdown_write(client)
-            while chunk := client.recv():
-                got += chunk
-            assert got.endswith(b"the rest")
-            assert b"".join(heard) == b"question"
-        else:
-            while chunk := client.recv():
-                got += chunk
-            assert got.endswith(b"first")
-            client.send(b"after")
-            shutdown_write(client)
-            assert done.wait(20)
-            assert b"".join(heard) == b"after"
-    assert bench.proxy.exchange.failure is None
-
-
-def shutdown_write(client) -> None:
-    """Say that nothing more comes as TCP says it: Python's TLS cannot say it and go on reading."""
-    with socket.socket(fileno=os.dup(client.tls.fileno())) as same:
-        same.shutdown(socket.SHUT_WR)
+        go.set()
+        assert client.recv() == b"last words"
+        assert client.recv() == b""
+        client.send(b"after")
+        with socket.socket(fileno=os.dup(client.tls.fileno())) as same:
+            same.shutdown(socket.SHUT_WR)
+        assert done.wait(20)
+    assert b"".join(heard) == b"after"

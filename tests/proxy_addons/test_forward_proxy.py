@@ -15,7 +15,7 @@ from proxy_addons.trust import Trust
 from proxy_addons.upstream import ForwardProxy
 from tests.cluster import pki
 from tests.proxy_addons.api_server import HOST, server_context, tcp_server
-from tests.proxy_addons.running_proxy import Client, Refused, running_proxy, upstream_of
+from tests.proxy_addons.running_proxy import Client, Refused, running_proxy, upstream_of, wait_for
 from tests.proxy_addons.test_identity import VERSIONS, fingerprint, identity_seen
 
 LOGIN = "Basic dXNlcjpwYXNz"
@@ -80,6 +80,8 @@ def test_connection_through_a_forward_proxy_is_opened_again(bench, jane, forward
     with bench.client(jane).open() as client:
         for _ in range(3):
             assert identity_seen(client) == fingerprint(jane)
+            (handler,) = bench.proxy.master.server.connections.values()
+            wait_for(lambda seen=handler.transports: len(seen) == 1, "for the server's end to be seen")
     assert len(forward.requests) == 3
 
 
