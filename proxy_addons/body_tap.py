@@ -6,6 +6,8 @@ on its page as it is; a tap keeps the beginning and lets it be redacted first.
 
 from __future__ import annotations
 
+import time
+
 from analyzers.decode import body, watch
 
 KEPT_BYTES = 1 << 20
@@ -19,7 +21,7 @@ class BodyTap:
         self._kept: list[bytes] = []
         self._kept_bytes = 0
         self._content_encoding = content_encoding
-        self._scanner = watch.ErrorEventScanner() if is_watch else None
+        self._watch_reader = watch.WatchReader() if is_watch else None
         self._inflate = body.Decoder(content_encoding) if is_watch else None
 
     def __call__(self, chunk: bytes) -> bytes:
@@ -28,8 +30,8 @@ class BodyTap:
             if self._kept_bytes < KEPT_BYTES:
                 self._kept.append(chunk)
                 self._kept_bytes += len(chunk)
-            if self._scanner is not None and self._inflate is not None:
-                self._scanner.feed(self._inflate.feed(chunk))
+            if self._watch_reader is not None and self._inflate is not None:
+                self._watch_reader.feed(self._inflate.feed(chunk), time.time())
         return chunk
 
     @property
@@ -45,4 +47,4 @@ class BodyTap:
     @property
     def error_event(self) -> bytes | None:
         """The JSON of the last watch event of type ERROR, None when there was none."""
-        return self._scanner.error_event if self._scanner is not None else None
+        return self._watch_reader.watch.error_event if self._watch_reader is not None else None

@@ -191,9 +191,9 @@ def _content(content: Mapping[str, Any], content_encoding: str) -> bytes | None:
 def _error_event(request: Request, content: bytes | None) -> bytes | None:
     if content is None or "watch" not in request.path:
         return None
-    scanner = watch.ErrorEventScanner()
-    scanner.feed(content)
-    return scanner.error_event
+    reader = watch.WatchReader()
+    reader.feed(content, 0.0)
+    return reader.watch.error_event
 
 
 def _failure(entry: Mapping[str, Any], request: Request, *, answered: bool) -> Failure | None:
