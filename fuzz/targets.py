@@ -69,6 +69,7 @@ from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
 from analyzers.streams.list_page import ListPage
 from analyzers.streams.upgraded import Upgraded
+from analyzers.streams.watch import Watch
 from analyzers.subject import Subject
 from fuzz import seeds
 from mitmkube import reading
@@ -395,11 +396,35 @@ def _table(data: bytes) -> object:
 
 
 def _watch(data: bytes) -> object:
-    scanner = watch.ErrorEventScanner()
+    reader = watch.WatchReader()
     third = len(data) // 3
-    for chunk in (data[:third], data[third : 2 * third], data[2 * third :]):
-        scanner.feed(chunk)
-    return scanner.error_event is not None
+    for at, chunk in enumerate((data[:third], data[third : 2 * third], data[2 * third :])):
+        reader.feed(chunk, float(at))
+    found = reader.watch
+    written = json.dumps(found.document())
+    assert Watch.read(json.loads(written), found.error_event) == found
+    for said in (found.phrase, *found.lines()):
+        said.encode()
+    return found.error_event is not None, found.counts, found.initial_events_end is not None
+
+
+def _watch_documents() -> Sequence[bytes]:
+    found = []
+    for content in seeds.bodies():
+        reader = watch.WatchReader()
+        reader.feed(content, 1.5)
+        if reader.events:
+            found.append(json.dumps(reader.watch.document()).encode())
+    return found
+
+
+def _watch_document(data: bytes) -> object:
+    found = Watch.read(untrusted.parse_json(data))
+    if found is None:
+        return None
+    found.lines()
+    assert Watch.read(found.document()) == found
+    return bool(found.first), bool(found.last), bool(found.dropped)
 
 
 def _upgraded(data: bytes) -> object:
@@ -636,6 +661,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="table", run=_table, seeds=seeds.bodies, share=1),
     Target(name="watch", run=_watch, seeds=_bodies_and_events, share=2),
     Target(name="upgraded", run=_upgraded, seeds=_upgrades, share=4),
+    Target(name="watch-document", run=_watch_document, seeds=_watch_documents, share=1),
     Target(name="message", run=_message, seeds=seeds.messages, share=3),
     Target(name="redact-text", run=_redact_text, seeds=lambda: (*seeds.header_fields(), *seeds.messages()), share=3),
     Target(name="redact-body", run=_redact_body, seeds=_with_request, share=3),

@@ -38,7 +38,7 @@ def decode(data: bytes | None) -> Any:
 
 
 class SequenceReader:
-    """Fed with a sequence chunk by chunk, gives its items as bytes; one longer than ``longest`` is passed over.
+    """Fed with a sequence chunk by chunk, gives each item and its length; of one longer than ``longest`` the beginning.
 
     What follows a byte that makes no sense is dropped: nobody can tell where the next item begins.
     """
@@ -46,14 +46,14 @@ class SequenceReader:
     def __init__(self, longest: int) -> None:
         self._longest = longest
         self._kept = bytearray()
-        self._too_long = False
+        self._size = 0
         self._head = bytearray()
         self._string_left = 0
         # What each open item still lacks: a number of items, or -1 until a break.
         self._open: list[int] = []
         self._broken = False
 
-    def feed(self, chunk: bytes) -> Iterator[bytes]:
+    def feed(self, chunk: bytes) -> Iterator[tuple[bytes, int]]:
         """The items that end within ``chunk``."""
         at = begin = 0
         while at < len(chunk) and not self._broken:
@@ -68,21 +68,17 @@ class SequenceReader:
             if not (self._open or self._string_left or self._head or self._broken):
                 self._keep(chunk[begin:at])
                 begin = at
-                if not self._too_long:
-                    yield bytes(self._kept)
+                yield bytes(self._kept), self._size
                 self._kept.clear()
-                self._too_long = False
+                self._size = 0
         if self._broken:
             self._kept.clear()
         else:
             self._keep(chunk[begin:])
 
     def _keep(self, part: bytes) -> None:
-        if self._too_long or len(self._kept) + len(part) > self._longest:
-            self._too_long = True
-            self._kept.clear()
-        else:
-            self._kept += part
+        self._size += len(part)
+        self._kept += part[: self._longest - len(self._kept)]
 
     def _read_head(self) -> None:
         """Take in the head of an item once all of its bytes are there."""

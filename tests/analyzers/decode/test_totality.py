@@ -133,10 +133,11 @@ def test_readers_of_bodies_are_total(content: bytes) -> None:
     table.decode(content)
     table.decode(b'{"kind":"Table",' + content[1:])
     assert isinstance(resource_version.decode(content), str)
-    scanner = watch.ErrorEventScanner()
-    scanner.feed(content[: len(content) // 2])
-    scanner.feed(content[len(content) // 2 :])
-    assert scanner.error_event is None or b"ERROR" in scanner.error_event
+    reader = watch.WatchReader()
+    reader.feed(content[: len(content) // 2], 0.0)
+    reader.feed(content[len(content) // 2 :], 0.0)
+    found = reader.watch.error_event
+    assert found is None or b"ERROR" in found
 
 
 @steady
