@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from mitmkube import stderr
 from mitmkube.errors import UserError
-from proxy_addons.limits import Limits
+from proxy_addons.limits import BODY_BYTES, STREAM_BYTES, Limits
 
 BAD_INPUT = 2
 # Fewer would not hold a beginning, an end and a failure between them; a request without its bodies takes a few KB.
@@ -156,9 +156,9 @@ def _number_kept(text: str) -> int:
 def _add_limits(parser: argparse.ArgumentParser, flows: str) -> None:
     parser.add_argument("--keep-flows", type=_number_kept, default=KEPT, metavar="N", help=f"{flows}; default: "
                         "%(default)s")  # fmt: skip
-    parser.add_argument("--keep-body", type=_size, default=Limits.body_bytes, metavar="SIZE", help="of each body, as "
+    parser.add_argument("--keep-body", type=_size, default=BODY_BYTES, metavar="SIZE", help="of each body, as "
                         "it was sent; what is longer passes, and its beginning is kept; default: 1M")  # fmt: skip
-    parser.add_argument("--keep-stream", type=_size, default=Limits.stream_bytes, metavar="SIZE", help="of each "
+    parser.add_argument("--keep-stream", type=_size, default=STREAM_BYTES, metavar="SIZE", help="of each "
                         "watch and each log; default: 256K")  # fmt: skip
 
 

@@ -7,13 +7,16 @@ been sent on: what is found out is never waited for.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
 from analyzers.decode import body
 from analyzers.decode.body_reader import BodyReader
+from proxy_addons.limits import BODY_BYTES
 
-KEPT_BYTES = 1 << 20
+logger = logging.getLogger("mitmkube")
+
 # A few kilobytes of gzip can hold gigabytes: a reader gets them in pieces.
 _PIECE_BYTES = 256 * 1024
 
@@ -29,7 +32,7 @@ class BodyTap:
         self,
         content_encoding: str = "",
         *,
-        keep: int = KEPT_BYTES,
+        keep: int = BODY_BYTES,
         reader: BodyReader | None = None,
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] | None = None,
@@ -66,9 +69,13 @@ class BodyTap:
         if self.reader is None or not self._unread:
             return
         unread, self._unread = self._unread, []
-        for chunk, came in unread:
-            for piece in self._inflate.pieces(chunk, _PIECE_BYTES):
-                self.reader.feed(piece, came)
+        try:
+            for chunk, came in unread:
+                for piece in self._inflate.pieces(chunk, _PIECE_BYTES):
+                    self.reader.feed(piece, came)
+        except Exception:  # the body goes on all the same
+            logger.exception("a body could not be read as it passed")
+            self.reader = None
         if self._changed is not None:
             self._changed()
 

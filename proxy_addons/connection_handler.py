@@ -65,6 +65,9 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
             self.layer = cast(layer.Layer, top)
         except Exception:
             self.log("mitmproxy has crashed!", logging.ERROR, exc_info=True)
+            # Whoever waits for an answer here waits in vain; an end can at least be told.
+            if self.client in self.transports:
+                self.close_connection(self.client)
 
     def _execute(self, command: commands.Command) -> None:
         """Everything but the two that are frequent, as mitmproxy does it."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+
+BODY_BYTES, STREAM_BYTES = 1 << 20, 256 << 10
 
 
-class Limits(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
     """Bytes as they are on the wire; ``stream_bytes`` is for watches and logs, which may have no end."""
 
-    body_bytes: int = 1 << 20
-    stream_bytes: int = 256 << 10
+    body_bytes: int = BODY_BYTES
+    stream_bytes: int = STREAM_BYTES
