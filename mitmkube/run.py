@@ -6,26 +6,18 @@ import asyncio
 import contextlib
 import datetime as dt
 import gc
-import os
+import importlib
 import secrets
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analyzers.command import CommandInfo, Story, Verdict, display_argv
-from analyzers.exchange import Exchange
-from analyzers.finding import Finding
 from analyzers.kubeconfig import KubeconfigError
-from analyzers.output import har as har_output
-from analyzers.output import json as json_output
-from analyzers.output import text as text_output
-from mitmkube import authority, child, lean_import, output_files, stderr
-from mitmkube.ask import ask, told_apart
+from mitmkube import authority, child, lean_import, output_files
+from mitmkube.early_proxy import EarlyProxy
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
@@ -33,12 +25,11 @@ from mitmkube.private_files import make_private_folder
 if TYPE_CHECKING:
     from mitmproxy import http
 
-    from mitmkube.plan import Plan
-    from mitmkube.proxy import ProxyMaster
+    from analyzers.command import Story, Verdict
+    from analyzers.exchange import Exchange
+    from analyzers.finding import Finding
 
 AUTHORITY_LIFETIME = dt.timedelta(days=1)
-# A client that was ended may have left a flow open; its end takes a moment to arrive.
-SETTLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +53,7 @@ def run(options: RunOptions, environ: Mapping[str, str]) -> int:
         har=options.har and output_files.check_writable(options.har),
         json=options.json and output_files.check_writable(options.json),
     )
+    # Nothing of what is imported is garbage, and looking for some takes a tenth of the start-up.
     try:
         with child.Signals() as signals, _folder(environ) as folder:
             return asyncio.run(_run(options, environ, folder, signals))
@@ -79,18 +71,9 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
-    # mitmproxy takes its time to import, and bad input should not
-    lean_import.prepare()
-    from mitmkube.proxy import ProxyMaster
-    from proxy_addons import kube_addons
-    from proxy_addons.recorder import Recorder
-    from proxy_addons.tunnels import Tunnels
-
-    now = dt.datetime.now(dt.UTC)
-    ca = authority.create(folder, now, AUTHORITY_LIFETIME)
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
     exchanges: list[Exchange] = []
-    har = _Har(options.har) if options.har and not output_files.is_stream(options.har) else None
+    har = Har(options.har) if options.har and not output_files.is_stream(options.har) else None
 
     asking = False
 
@@ -100,24 +83,38 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         if har is not None:
             har.add(exchange, flow)
 
-    recorder = Recorder(tunnels := Tunnels(prepared.upstreams), keep)
-    master = ProxyMaster([*kube_addons(tunnels), recorder], folder)
-    prepared.write_overlay(folder / OVERLAY, await master.start(), ca)
-
-    # What was imported stays to the end, and so does every exchange: looking at them again and again finds nothing.
-    gc.freeze()
-    gc.set_threshold(20_000, 10, 10)
-    started = time.time()
+    proxy = EarlyProxy()
     try:
-        ended = await child.run(prepared.argv, prepared.environ, signals)
-        await _settle(master)
-        recorder.flush()
-        info = replace(_info(options, prepared, started), exit_status=ended.exit_status, signal=ended.signal)
+        ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
+        prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
+        started = time.time()
+        process = signals.start(prepared.argv, prepared.environ)
+        ending = child.wait(process)
+        try:
+            await proxy.serve(prepared.upstreams, keep, folder, ending.done)
+        except BaseException:
+            await child.stop(process, ending)  # all it could meet is a closed port
+            if har is not None:
+                har.discard()
+            raise
+        started += proxy.held_seconds  # the report is on the command
+        # What was imported stays to the end, and so does every exchange: looking at them again and again finds nothing.
+        gc.freeze()
+        gc.set_threshold(20_000, 10, 10)
+        reporting = asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "mitmkube.run_report")
+        ended = await ending
+        await reporting
+        from analyzers.command import Story
+        from mitmkube import run_report
+
+        await proxy.settle()
+        info = run_report.command_info(options, prepared, started, ended)
         if options.ask:
+            from mitmkube.ask import ask, told_apart
+
             asking = True
             unasked = await ask(prepared, Story.of(exchanges, info))
-            await _settle(master)
-            recorder.flush()
+            await proxy.settle()
             exchanges, others = told_apart(exchanges)
             info = replace(info, notices=(*unasked, *others))
     except (child.CannotStart, SystemExit):
@@ -126,41 +123,30 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         raise
     finally:
         notices = prepared.carry_back()
-        await master.stop()
-    own = (*prepared.notices, *notices, *_nothing_sent(prepared, exchanges))
+        await proxy.stop()
+    own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges))
     info = replace(info, notices=(*own, *info.notices))
     story = Story.of(exchanges, info)
-    _hand_over(options, story, har)
+    run_report.hand_over(options, story, har)
     gc.freeze()  # or Python looks at all of it once more before it ends: 0.1 s
     return ended.status
 
 
-def _info(options: RunOptions, prepared: Plan, started: float) -> CommandInfo:
-    """What is known of a command that has just ended, except how."""
-    chosen = prepared.selection
-    return CommandInfo(
-        argv=display_argv(options.argv),
-        context=chosen.context,
-        cluster=chosen.cluster_name,
-        server=chosen.cluster.server if chosen.cluster else "",
-        user=chosen.user_name,
-        credential=prepared.credential,
-        namespace=chosen.namespace,
-        kubeconfig=tuple(str(path) for path in prepared.kubeconfig.files),
-        started=started,
-        ended=time.time(),
-    )
-
-
-class _Har:
+class Har:
     """The HAR while the command runs, written beside the traffic, and what it becomes in the end."""
 
     def __init__(self, path: Path) -> None:
-        from proxy_addons.analysis import Analysis
-        from proxy_addons.har_file import HarFile
+        with lean_import.lean():
+            from proxy_addons.analysis import Analysis
+            from proxy_addons.har_file import HarFile
+        from importlib.metadata import version
+
+        from analyzers.output import har as har_output
+
+        self._output, self._version = har_output, version("mitmkube")
 
         try:
-            self._file = HarFile(path, version("mitmkube"))
+            self._file = HarFile(path, self._version)
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
         self._written: dict[int, tuple[tuple[Finding, ...], range]] = {}
@@ -168,12 +154,12 @@ class _Har:
 
     def _write(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
         with contextlib.suppress(OSError):  # finish() will say so
-            self._written[exchange.id] = findings, self._file.write(har_output.entry_text(exchange, findings))
+            self._written[exchange.id] = findings, self._file.write(self._output.entry_text(exchange, findings))
 
     def finish(self, story: Story) -> None:
         """Raises OSError."""
         self.add.finish()
-        self._file.finish(har_output.document(story, version("mitmkube"), self._unchanged))
+        self._file.finish(self._output.document(story, self._version, self._unchanged))
 
     def _unchanged(self, verdict: Verdict) -> str | None:
         """The entry as it was written, unless the story says more of it: most need not be made again."""
@@ -184,46 +170,3 @@ class _Har:
         self.add.finish()
         with contextlib.suppress(OSError):
             self._file.discard()
-
-
-def _nothing_sent(prepared: Plan, exchanges: list[Exchange]) -> tuple[str, ...]:
-    """Why the proxy saw no request, as far as the kubeconfig and the command line tell."""
-    chosen, kubectl = prepared.selection, prepared.invocation.kubectl
-    if exchanges:
-        return ()
-    if not prepared.invocation.upstreams:
-        return ("Nothing was sent through the proxy: no kubeconfig names a cluster that could be asked.",)
-    flags = kubectl is not None and any(map(kubectl.has, ("token", "client-certificate", "username")))
-    if kubectl is not None and chosen.cluster is not None and not (flags or (chosen.user and chosen.user.kinds)):
-        who = f"User {chosen.user_name}" if chosen.user_name else "The context's user"
-        return (f"{who} has no credential in the kubeconfig, so kubectl asks for a user name.",)
-    return ("Nothing was sent through the proxy: the command needed no API server, or does not read KUBECONFIG.",)
-
-
-async def _settle(master: ProxyMaster) -> None:
-    """Wait until the child's connections have been seen to close."""
-    deadline = time.monotonic() + SETTLE_SECONDS
-    while master.server.connections and time.monotonic() < deadline:
-        await asyncio.sleep(0.005)
-
-
-def _hand_over(options: RunOptions, story: Story, har: _Har | None) -> None:
-    """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
-    terminal = options.report is None and sys.stderr is not None and sys.stderr.isatty()
-    color = terminal and not os.environ.get("NO_COLOR")
-    text = text_output.render(story, steps=options.steps, quiet=options.quiet, color=color, marks=terminal)
-    if options.report is None:
-        stderr.write(text)
-    else:
-        output_files.write(options.report, text)
-    if options.json is not None:
-        output_files.write(options.json, json_output.render(story))
-    if options.har is None:
-        return
-    if har is None:
-        output_files.write(options.har, har_output.document(story, version("mitmkube")))
-        return
-    try:
-        har.finish(story)
-    except OSError as error:
-        raise UserError(f"{options.har} could not be written: {error.strerror or error}") from error
