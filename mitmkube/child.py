@@ -16,6 +16,8 @@ from types import FrameType
 from mitmkube.errors import UserError
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
+# An interactive shell, for one, does not end on SIGTERM.
+GRACE_SECONDS = 2.0
 
 
 class CannotStart(UserError):
@@ -81,10 +83,21 @@ class Signals:
             raise SystemExit(128 + number)
 
 
-async def run(argv: Sequence[str], environ: Mapping[str, str], signals: Signals) -> Ended:
-    """Run ``argv`` to its end. Raises CannotStart."""
-    child = signals.start(argv, environ)
-    returned = await asyncio.to_thread(_wait, child)
+def wait(child: subprocess.Popen[bytes]) -> asyncio.Future[Ended]:
+    """Wait for the child's end. The waiting begins at once, also where the event loop is busy."""
+    return asyncio.get_running_loop().run_in_executor(None, _ended, child)
+
+
+async def stop(child: subprocess.Popen[bytes], ended: asyncio.Future[Ended]) -> None:
+    """End a child that cannot do its work; ``ended`` is what ``wait`` returned."""
+    _send(child, signal.SIGTERM)
+    await asyncio.wait([ended], timeout=GRACE_SECONDS)
+    _send(child, signal.SIGKILL)
+    await ended
+
+
+def _ended(child: subprocess.Popen[bytes]) -> Ended:
+    returned = _wait(child)
     if returned < 0:
         return Ended(128 - returned, _name(-returned))
     return Ended(returned)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
 from mitmproxy import certs, master, options
 from mitmproxy.addons import core, next_layer, proxyserver, tlsconfig
+from mitmproxy.proxy.mode_servers import ServerInstance
+from mitmproxy.proxy.mode_specs import RegularMode
 
 from mitmkube.private_files import write_private
 from proxy_addons import connection_handler
@@ -23,7 +26,7 @@ def settle_confdir(confdir: Path) -> None:
 class ProxyMaster(master.Master):
     """Runs the proxy in the current event loop, without any of mitmproxy's front ends."""
 
-    def __init__(self, addons: Iterable[object], confdir: Path, port: int = 0) -> None:
+    def __init__(self, addons: Iterable[object], confdir: Path) -> None:
         super().__init__(options.Options(), event_loop=asyncio.get_running_loop(), with_termlog=False)
         self.addons = HookTable(self)
         connection_handler.install()
@@ -31,17 +34,18 @@ class ProxyMaster(master.Master):
         # Ours come first: they choose the layers and make the connection objects before mitmproxy's own would.
         self.addons.add(core.Core(), *addons, self.server, next_layer.NextLayer(), tlsconfig.TlsConfig())  # type: ignore[no-untyped-call]
         settle_confdir(confdir)
-        self.options.update(confdir=str(confdir), listen_port=port, **OPTIONS)
+        self.options.update(confdir=str(confdir), **OPTIONS)
+        self._accepting: asyncio.Server | None = None
 
-    async def start(self) -> int:
-        """Listen, and return the port. Raises OSError when it is taken."""
-        if not await self.server.setup_servers():
-            (server,) = self.server.servers
-            raise server.last_exception or OSError("the proxy could not listen")
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections from ``listener``, which is the master's from now on."""
         await self.running()
-        (server,) = self.server.servers
-        return int(server.listen_addrs[0][1])
+        # mitmproxy opens sockets itself and takes none that is open already.
+        instance: ServerInstance[RegularMode] = ServerInstance.make("regular", self.server)
+        self._accepting = await asyncio.start_server(instance.handle_stream, sock=listener)
 
     async def stop(self) -> None:
-        """Close every connection and let the addons finish."""
+        """Accept no more connections and let the addons finish."""
+        if self._accepting is not None:
+            self._accepting.close()
         await self.done()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +19,11 @@ ENVIRON = {"PATH": os.environ["PATH"]}
 
 
 def run(*argv: str, environ: dict[str, str] | None = None) -> child.Ended:
+    async def started() -> child.Ended:
+        return await child.wait(signals.start(argv, ENVIRON if environ is None else environ))
+
     with child.Signals() as signals:
-        return asyncio.run(child.run(argv, ENVIRON if environ is None else environ, signals))
+        return asyncio.run(started())
 
 
 def run_shell(script: str) -> child.Ended:
@@ -130,8 +134,11 @@ def test_signal_before_the_child_exists_ends_mitmkube_with_128_and_its_number(nu
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_after_the_child_has_ended_is_harmless(number: signal.Signals) -> None:
+    async def started() -> None:
+        await child.wait(signals.start(["true"], ENVIRON))
+
     with child.Signals() as signals:
-        asyncio.run(child.run(["true"], ENVIRON, signals))
+        asyncio.run(started())
         signal.raise_signal(number)
 
 
@@ -154,3 +161,46 @@ def test_signal_that_was_ignored_stays_ignored_in_the_child(number: signal.Signa
         assert signal.getsignal(number) is signal.SIG_IGN
     finally:
         signal.signal(number, before)
+
+
+def stopped(on_sigterm: str) -> child.Ended:
+    """How a program ended that was stopped once it had said that it was ready."""
+    program = "import os, signal, sys, time; signal.signal(signal.SIGTERM, {}); os.write({}, b'.'); time.sleep(600)"
+
+    async def started() -> child.Ended:
+        reading, writing = os.pipe()
+        os.set_inheritable(writing, True)
+        process = signals.start([sys.executable, "-c", program.format(on_sigterm, writing)], ENVIRON)
+        ended = child.wait(process)
+        os.close(writing)
+        assert os.read(reading, 1) == b"."
+        os.close(reading)
+        await child.stop(process, ended)
+        return await ended
+
+    with child.Signals() as signals:
+        return asyncio.run(started())
+
+
+def test_command_that_is_stopped_is_asked_to_end() -> None:
+    assert stopped("lambda *_: os._exit(7)") == child.Ended(7)
+
+
+def test_command_that_will_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "GRACE_SECONDS", 0.1)
+    assert stopped("signal.SIG_IGN") == child.Ended(137, "SIGKILL")
+
+
+def test_waiting_begins_while_the_event_loop_is_busy() -> None:
+    """A program that suspends itself must stop mitmkube also during the import of the proxy."""
+
+    async def busy() -> bool:
+        process = signals.start(["true"], ENVIRON)
+        ended = child.wait(process)
+        while process.returncode is None:  # no turn of the loop
+            time.sleep(0.001)
+        await ended
+        return True
+
+    with child.Signals() as signals:
+        assert asyncio.run(busy())

@@ -23,6 +23,7 @@ with warnings.catch_warnings():
 
 from analyzers.exchange import Exchange
 from mitmkube import authority
+from mitmkube.early_proxy import listening_socket
 from mitmkube.proxy import ProxyMaster
 from proxy_addons import kube_addons
 from proxy_addons.reach import Reach
@@ -101,7 +102,9 @@ def running_proxy(
         recorder = Recorder(tunnels, keep)
         ours = kube_addons(tunnels)
         master = ProxyMaster([*ours, recorder, *addons], folder)
-        port = await master.start()
+        listener = listening_socket()
+        port = listener.getsockname()[1]
+        await master.start(listener)
         reach = next(addon for addon in ours if isinstance(addon, Reach))
         found.append(Proxy(port, ca, tunnels, recorder, reach, master, exchanges, flows))
         ready.set()
@@ -112,8 +115,6 @@ def running_proxy(
             await asyncio.sleep(0.005)
         recorder.flush()
         await master.stop()
-        for instance in master.server.servers:
-            await instance.stop()
         await asyncio.sleep(0.02)  # closed sockets are let go of in the loop's next turns
 
     def work() -> None:

@@ -1,0 +1,77 @@
+"""What ``run`` says when the command has ended. Imported while it runs: the command need not wait for this."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from analyzers.command import CommandInfo, Story, display_argv
+from analyzers.output import text as text_output
+from mitmkube import output_files, stderr
+
+if TYPE_CHECKING:
+    from analyzers.exchange import Exchange
+    from mitmkube.child import Ended
+    from mitmkube.har_recording import HarRecording
+    from mitmkube.plan import Plan
+    from mitmkube.run import RunOptions
+
+
+def command_info(options: RunOptions, prepared: Plan, started: float, ended: Ended) -> CommandInfo:
+    """What is known of a command that has just ended."""
+    chosen = prepared.selection
+    return CommandInfo(
+        argv=display_argv(options.argv),
+        context=chosen.context,
+        cluster=chosen.cluster_name,
+        server=chosen.cluster.server if chosen.cluster else "",
+        user=chosen.user_name,
+        credential=prepared.credential,
+        namespace=chosen.namespace,
+        kubeconfig=tuple(str(path) for path in prepared.kubeconfig.files),
+        started=started,
+        ended=time.time(),
+        exit_status=ended.exit_status,
+        signal=ended.signal,
+    )
+
+
+def nothing_sent(prepared: Plan, exchanges: list[Exchange]) -> tuple[str, ...]:
+    """Why the proxy saw no request, as far as the kubeconfig and the command line tell."""
+    chosen, kubectl = prepared.selection, prepared.invocation.kubectl
+    if exchanges:
+        return ()
+    if not prepared.invocation.upstreams:
+        return ("Nothing was sent through the proxy: no kubeconfig names a cluster that could be asked.",)
+    flags = kubectl is not None and any(map(kubectl.has, ("token", "client-certificate", "username")))
+    if kubectl is not None and chosen.cluster is not None and not (flags or (chosen.user and chosen.user.kinds)):
+        who = f"User {chosen.user_name}" if chosen.user_name else "The context's user"
+        return (f"{who} has no credential in the kubeconfig, so kubectl asks for a user name.",)
+    return ("Nothing was sent through the proxy: the command needed no API server, or does not read KUBECONFIG.",)
+
+
+def hand_over(options: RunOptions, story: Story, har: HarRecording | None) -> None:
+    """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
+    terminal = options.report is None and sys.stderr is not None and sys.stderr.isatty()
+    color = terminal and not os.environ.get("NO_COLOR")
+    text = text_output.render(story, steps=options.steps, quiet=options.quiet, color=color, marks=terminal)
+    if options.report is None:
+        stderr.write(text)
+    else:
+        output_files.write(options.report, text)
+    if options.json is not None:
+        from analyzers.output import json as json_output
+
+        output_files.write(options.json, json_output.render(story))
+    if options.har is None:
+        return
+    if har is None:
+        from importlib.metadata import version
+
+        from analyzers.output import har as har_output
+
+        output_files.write(options.har, har_output.document(story, version("mitmkube")))
+    else:
+        har.finish(story)
