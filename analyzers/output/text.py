@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from analyzers import redact, story_notes
@@ -14,6 +14,11 @@ from analyzers.output.comment import finding_comment
 from analyzers.output.finding_text import COLOURS, finding_lines
 from analyzers.output.layout import Line, Span, coloured, hanging, harmless, line, plain, wrapped
 from analyzers.steps import steps_of
+from analyzers.streams.list_page import ListPage
+from analyzers.streams.log import Log
+from analyzers.streams.pages import PagedList, SeenPage, paged_lists
+from analyzers.streams.upgraded import Upgraded
+from analyzers.streams.watch import Watch
 from analyzers.units import duration, size
 
 _INDENT = 11
@@ -54,6 +59,7 @@ def render(
         lines += [*_steps(story, marked, width), line()]
     lines += _command(story, width)
     lines += _table(story, width)
+    lines += _streams(story, width)
     lines += _noted(story, width)
     lines += _asked(story, width)
     said_above = _missing_types(story)
@@ -127,7 +133,8 @@ def _failed_head(marks: bool, text: str) -> Line:
 def _outcome_in_words(story: Story, main: Verdict) -> str:
     response = main.exchange.response
     said = main.phrase
-    contents = next((step.text for step in steps_of(story) if step.step.value == "response"), "")
+    whole = next((found.phrase for found in _paged(story) if main.exchange.id in found.ids), "")
+    contents = whole or next((step.text for step in steps_of(story) if step.step.value == "response"), "")
     if main.exchange.live:
         said += " is still open"
     elif response is not None:
@@ -369,6 +376,34 @@ def _noted(story: Story, width: int) -> list[Line]:
             "  noted" if not lines else "", f"{_numbers(verdicts)}{times}: {said}", width=width, indent=_INDENT
         )
     return lines
+
+
+def _streams(story: Story, width: int) -> list[Line]:
+    """What was seen inside of answers that go on, and of lists that came in pages."""
+    told = [(verdict.exchange.id, str(verdict.exchange.id), stream.phrase) for verdict, stream in _seen(story)]
+    told += [(found.ids[0], f"{found.ids[0]}-{found.ids[-1]}", found.phrase) for found in _paged(story)]
+    lines: list[Line] = []
+    for place, (_, numbers, phrase) in enumerate(sorted(told)):
+        if place == _MOST_OTHERS:
+            lines += hanging("", f"and {len(told) - place} more", width=width, indent=_INDENT)
+            break
+        lines += hanging("" if lines else "  inside", f"{numbers}: {phrase}", width=width, indent=_INDENT)
+    return lines
+
+
+def _paged(story: Story) -> tuple[PagedList, ...]:
+    return paged_lists(
+        SeenPage(id=verdict.exchange.id, path=verdict.exchange.request.path, page=verdict.exchange.response.stream)
+        for verdict in story.verdicts
+        if verdict.exchange.response is not None and isinstance(verdict.exchange.response.stream, ListPage)
+    )
+
+
+def _seen(story: Story) -> Iterator[tuple[Verdict, Watch | Log | Upgraded]]:
+    for verdict in story.verdicts:
+        response = verdict.exchange.response
+        if response is not None and isinstance(response.stream, Watch | Log | Upgraded):
+            yield verdict, response.stream
 
 
 def _asked(story: Story, width: int) -> list[Line]:
