@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 
 from bench import targets
-from bench.figures import Figure, Section
+from bench.figures import Figure, Section, column
 from bench.paired import Round, ratio, rounds, spread
 from bench.setting import Size
 from tests.cluster.command import environment
@@ -59,12 +59,11 @@ def _figures(measured: Sequence[Round[Pass]], *, failures: bool) -> Iterator[Fig
     def memory(one: Pass) -> float:
         return one.peak_megabytes
 
-    for name in (EXPLAIN, DECODER):
-        target = targets.AUDIT_MEGABYTES_PER_SECOND if name == EXPLAIN and not failures else None
-        yield Figure(row=name, column="MB/s", spread=spread(measured, name, rate), target=target)
-        yield Figure(row=name, column="peak memory MB", spread=spread(measured, name, memory))
-    to_decoder = ratio(measured, EXPLAIN, DECODER, rate)
-    yield Figure(row=EXPLAIN, column="MB/s to the decoder's", spread=to_decoder, digits=2)
+    both = (EXPLAIN, DECODER)
+    reach = {} if failures else {EXPLAIN: targets.AUDIT_MEGABYTES_PER_SECOND}
+    yield from column("MB/s", both, lambda name: spread(measured, name, rate), targets=reach)
+    yield from column("to the decoder's", both[:1], lambda name: ratio(measured, name, DECODER, rate), digits=2)
+    yield from column("peak memory MB", both, lambda name: spread(measured, name, memory))
 
 
 def _decoder() -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bench import targets, ways
-from bench.figures import Figure, Section, Target
+from bench.figures import Figure, Section, Target, column
 from bench.paired import Round, Spread, difference, rounds, spread
 from bench.setting import Setting, Size
 from tests.cluster.command import environment
@@ -28,7 +28,7 @@ def running(setting: Setting, size: Size) -> Iterator[Section]:
         )
     yield Section(
         title=f"kubectl {setting.kubectl} get ns, through proxies that run: ms",
-        figures=list(added(measured, milliseconds, targets.RUNNING_ADDED_MS)),
+        figures=list(took_and_added(measured, targets.RUNNING_ADDED_MS)),
         rounds=measured,
     )
 
@@ -45,36 +45,30 @@ def cold(setting: Setting, size: Size) -> Iterator[Section]:
             VERSION: timed(setting, (setting.mitmdump, "--version"), kubeconfig),
         },
     )
-    to_version = Spread.of((one[RUN] - one[ways.DIRECT]) / one[VERSION] for one in measured)
-    over = difference(measured, RUN, ways.DIRECT, milliseconds)
+
+    def to_version(name: str) -> Spread:
+        return Spread.of((one[name] - one[ways.DIRECT]) / one[VERSION] for one in measured)
+
+    reach = {RUN: targets.COLD_AGAINST_VERSION}
     yield Section(
         title=f"mitmkube run -- kubectl {setting.kubectl} get ns: ms",
         figures=[
-            *(
-                Figure(row=name, column="took", spread=spread(measured, name, milliseconds))
-                for name in (ways.DIRECT, RUN, VERSION)
-            ),
-            Figure(row=RUN, column="added", spread=over),
-            Figure(
-                row=RUN,
-                column=f"added, to {VERSION}",
-                spread=to_version,
-                digits=2,
-                target=targets.COLD_AGAINST_VERSION,
-            ),
+            *column("took", measured[0], lambda name: spread(measured, name, milliseconds)),
+            *column("added", [RUN], lambda name: difference(measured, name, ways.DIRECT, milliseconds)),
+            *column(f"added, to {VERSION}", [RUN], to_version, digits=2, targets=reach),
         ],
         rounds=measured,
     )
 
 
-def added(measured: Sequence[Round[float]], unit: Callable[[float], float], target: Target | None) -> Iterator[Figure]:
-    """What every side took, and what it took more than direct; ``target`` is mitmkube's."""
-    for name in measured[0]:
-        yield Figure(row=name, column="took", spread=spread(measured, name, unit))
-        if name != ways.DIRECT:
-            over = difference(measured, name, ways.DIRECT, unit)
-            reach = target if name == ways.MITMKUBE else None
-            yield Figure(row=name, column="added", spread=over, target=reach)
+def took_and_added(measured: Sequence[Round[float]], target: Target | None = None) -> Iterator[Figure]:
+    """What every side took, in ms, and what it took more than direct; ``target`` is mitmkube's."""
+    reach = {ways.MITMKUBE: target} if target else {}
+    yield from column("took", measured[0], lambda name: spread(measured, name, milliseconds))
+    proxies = [name for name in measured[0] if name != ways.DIRECT]
+    yield from column(
+        "added", proxies, lambda name: difference(measured, name, ways.DIRECT, milliseconds), targets=reach
+    )
 
 
 def milliseconds(seconds: float) -> float:

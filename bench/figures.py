@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bench.paired import Spread
@@ -47,6 +47,19 @@ class Figure:
             reached = {"target": self.target.text(), "reached": self.target.reached(self.spread.median)}
         bounds = {"median": self.spread.median, "least": self.spread.least, "greatest": self.spread.greatest}
         return {"row": self.row, "column": self.column, **bounds, **reached}
+
+
+def column(
+    title: str,
+    rows: Iterable[str],
+    of: Callable[[str], Spread],
+    *,
+    digits: int = 0,
+    targets: Mapping[str, Target] | None = None,
+) -> Iterator[Figure]:
+    """The same number of several sides; ``targets`` by side."""
+    for row in rows:
+        yield Figure(row=row, column=title, spread=of(row), digits=digits, target=(targets or {}).get(row))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

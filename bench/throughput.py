@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from bench import targets, ways
 from bench.client import client
-from bench.figures import Figure, Section
-from bench.paired import Round, ratio, rounds, spread
+from bench.figures import Figure, Section, column
+from bench.paired import Round, Spread, ratio, rounds, spread
 from bench.setting import Setting, Size
 from bench.usage import cpu_seconds, until_at_rest
 from bench.ways import Way
@@ -83,18 +83,11 @@ def _figures(measured: Sequence[Round[Measured]]) -> Iterator[Figure]:
     def cpu(one: Measured) -> float:
         return one.cpu
 
-    for name in ways.ALL:
-        yield Figure(row=name, column="requests/s", spread=spread(measured, name, rate))
-        if name != ways.DIRECT:
-            yield Figure(row=name, column="CPU ms/request", spread=spread(measured, name, cpu), digits=2)
-        if name != ways.MITMKUBE:
-            yield Figure(
-                row=name,
-                column="mitmkube's requests/s to it",
-                spread=ratio(measured, ways.MITMKUBE, name, rate),
-                digits=2,
-                target=_AGAINST.get(name),
-            )
-        if name in ways.MITMDUMPS:
-            against = ratio(measured, ways.MITMKUBE, name, cpu)
-            yield Figure(row=name, column="mitmkube's CPU to it", spread=against, digits=2)
+    def to_it(value: Callable[[Measured], float]) -> Callable[[str], Spread]:
+        return lambda name: ratio(measured, ways.MITMKUBE, name, value)
+
+    others = ways.ALL[:-1]
+    yield from column("requests/s", ways.ALL, lambda name: spread(measured, name, rate))
+    yield from column("mitmkube's to it", others, to_it(rate), digits=2, targets=_AGAINST)
+    yield from column("CPU ms/request", ways.ALL[1:], lambda name: spread(measured, name, cpu), digits=2)
+    yield from column("mitmkube's CPU to it", ways.MITMDUMPS, to_it(cpu), digits=2)

@@ -32,6 +32,8 @@ type order struct {
 // A work connects, and then measures as often as it is asked to.
 var works = map[string]func(order) (measure func() (any, error), err error){
 	"get":   newGets,
+	"fill":  newFill,
+	"list":  newList,
 	"patch": newPatches,
 }
 
