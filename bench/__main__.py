@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import audit, client, commands, lists, throughput, ways
+from bench import audit, client, commands, lists, throughput, watch, ways
 from bench.figures import Section, to_reach
 from bench.setting import FULL, QUICK, Setting, Size
 from tests.cluster.api import ApiError
@@ -33,6 +33,7 @@ type Measure = Callable[[Setting, Size], Iterator[Section]]
 PROXY: Mapping[str, Measure] = {
     "throughput": throughput.measure,
     "list": lists.measure,
+    "watch": watch.measure,
     "running": commands.running,
     "cold": commands.cold,
 }

@@ -57,7 +57,9 @@ def measure(setting: Setting, size: Size) -> Iterator[Section]:
 
 
 def arrange(setting: Setting) -> None:
-    """One object of about 1 KiB for each connection, so that no write is in another's way."""
+    """One object of about 1 KiB for each connection, so that no write is in another's way; once."""
+    if setting.cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}").status == 200:
+        return
     setting.cluster.add_namespace(NAMESPACE)
     for number in range(max(CONNECTIONS)):
         item = {"data": {"text": "x" * OBJECT_BYTES}, "metadata": {"name": f"bench-{number}"}}

@@ -35,6 +35,7 @@ var works = map[string]func(order) (measure func() (any, error), err error){
 	"fill":  newFill,
 	"list":  newList,
 	"patch": newPatches,
+	"watch": newWatch,
 }
 
 func main() {
