@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import audit, client, commands, lists, throughput, watch, ways
+from bench import apply, audit, client, commands, copies, forward, lists, throughput, watch, ways
 from bench.figures import Section, to_reach
 from bench.setting import FULL, QUICK, Setting, Size
 from tests.cluster.api import ApiError
@@ -34,8 +34,11 @@ PROXY: Mapping[str, Measure] = {
     "throughput": throughput.measure,
     "list": lists.measure,
     "watch": watch.measure,
+    "forward": forward.measure,
+    "cp": copies.measure,
     "running": commands.running,
     "cold": commands.cold,
+    "apply": apply.measure,
 }
 AUDIT = "audit"
 JSON_FILE = Path("build/bench.json")
