@@ -58,7 +58,7 @@ FULL = Size(
     forward_bytes=200_000_000,
     running_rounds=20,
     cold_rounds=12,
-    apply_rounds=2,
+    apply_rounds=6,
     log_megabytes=1000,
     log_rounds=5,
 )
@@ -75,7 +75,7 @@ QUICK = Size(
     forward_bytes=20_000_000,
     running_rounds=4,
     cold_rounds=3,
-    apply_rounds=1,
+    apply_rounds=2,
     log_megabytes=256,
     log_rounds=3,
 )
