@@ -19,7 +19,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bench import apply, audit, client, commands, copies, forward, lists, throughput, watch, ways
+from bench import apply, audit, client, commands, copies, forward, lists, long, throughput, watch, ways
 from bench.figures import Section, to_reach
 from bench.setting import FULL, QUICK, Setting, Size
 from tests.cluster.api import ApiError
@@ -40,8 +40,13 @@ PROXY: Mapping[str, Measure] = {
     "cold": commands.cold,
     "apply": apply.measure,
 }
+LONG: Mapping[str, Measure] = {
+    "long-requests": long.long_requests,
+    "long-forward": long.long_forward,
+    "long-list": long.long_list,
+}
 AUDIT = "audit"
-JSON_FILE = Path("build/bench.json")
+JSON_FILE, LONG_JSON_FILE = Path("build/bench.json"), Path("build/bench-long.json")
 _FAILURES = (RuntimeError, OSError, ApiError, PartDied, TimeoutError, subprocess.SubprocessError)
 
 
@@ -53,12 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = QUICK if options.quick else FULL
     if options.log_size:
         size = replace(size, log_megabytes=options.log_size)
-    run = Run(options.json)
+    run = Run(options.json or (LONG_JSON_FILE if options.long else JSON_FILE))
     with tempfile.TemporaryDirectory(prefix="mitmkube-bench-") as temporary:
-        parts = options.part or list(PROXY)
+        parts = options.part or list(LONG if options.long else PROXY)
         if AUDIT in parts:
             run.part(AUDIT, partial(audit.measure, options.program, Path(temporary), size))
-        of_proxy = {name: measure for name, measure in PROXY.items() if name in parts}
+        of_proxy = {name: measure for name, measure in (*PROXY.items(), *LONG.items()) if name in parts}
         try:
             if of_proxy:
                 _measure_proxy(run, of_proxy, options.program, Path(temporary), size)
@@ -141,13 +146,17 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--part",
         action="append",
-        choices=(*PROXY, AUDIT),
-        help=f"only this; may be repeated; without it: all but {AUDIT}",
+        choices=(*PROXY, *LONG, AUDIT),
+        help=f"only this; may be repeated; without it: all but {AUDIT} and the long ones",
     )
+    parser.add_argument("--long", action="store_true", help="much of the same instead, and memory over time")
     parser.add_argument("--program", type=Path, metavar="FILE", help="the mitmkube to measure, of another checkout too")
     parser.add_argument("--log-size", type=int, metavar="MB", help="of the audit log; default: 1000, quick: 256")
     parser.add_argument(
-        "--json", type=Path, default=JSON_FILE, metavar="FILE", help=f"every round and figure; default: {JSON_FILE}"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help=f"every round and figure; default: {JSON_FILE}, with --long {LONG_JSON_FILE}",
     )
     options = parser.parse_args(argv)
     try:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench import ways
-from bench.commands import filled_rounds, timed, took_and_added
+from bench.commands import timed, took_and_added
 from bench.figures import Section
+from bench.paired import rounds
 from bench.setting import Setting, Size
 
 MANIFESTS = 200
@@ -21,13 +22,15 @@ def measure(setting: Setting, size: Size) -> Iterator[Section]:
     """Every apply makes every object, so that each is asked for and then written.
 
     Where objects are there already, today's kubectl spends 50 ms of its own on each, in which no proxy could be seen.
+    Where the kubeconfig has a proxy-url, client-go keeps no connection from one client of the API to the next, and
+    kubectl makes a new client for every object: hence so many handshakes, through every proxy.
     """
     setting.cluster.add_namespace(NAMESPACE)
     file = setting.folder / "manifests.json"
     _write(file)
     with ways.opened(setting) as sides:
         turns = {name: _turn(setting, way.kubeconfig, file) for name, way in sides.items()}
-        measured = filled_rounds(size.apply_rounds, turns)
+        measured = rounds(size.apply_rounds, turns)
     yield Section(
         title=f"kubectl {setting.kubectl} apply of {MANIFESTS} new manifests: ms",
         figures=list(took_and_added(measured)),

@@ -26,7 +26,9 @@ class Spread:
         return cls(statistics.median(found), found[0], found[-1])
 
     def text(self, digits: int) -> str:
-        """``0.97 (0.93 to 1.02)``."""
+        """``0.97 (0.93 to 1.02)``, or ``0.97`` alone where there is but one value."""
+        if self.least == self.greatest:
+            return f"{self.median:.{digits}f}"
         return f"{self.median:.{digits}f} ({self.least:.{digits}f} to {self.greatest:.{digits}f})"
 
 

@@ -43,6 +43,9 @@ class Size:
     apply_rounds: int
     log_megabytes: int
     log_rounds: int
+    long_objects: int
+    long_requests: int
+    long_bytes: int
 
 
 FULL = Size(
@@ -58,9 +61,12 @@ FULL = Size(
     forward_bytes=200_000_000,
     running_rounds=20,
     cold_rounds=12,
-    apply_rounds=6,
+    apply_rounds=3,
     log_megabytes=1000,
     log_rounds=5,
+    long_objects=100_000,
+    long_requests=100_000,
+    long_bytes=1 << 30,
 )
 QUICK = Size(
     blocks=1,
@@ -75,7 +81,10 @@ QUICK = Size(
     forward_bytes=20_000_000,
     running_rounds=4,
     cold_rounds=3,
-    apply_rounds=2,
+    apply_rounds=1,
     log_megabytes=256,
     log_rounds=3,
+    long_objects=10_000,
+    long_requests=10_000,
+    long_bytes=1 << 27,
 )

@@ -22,22 +22,25 @@ def cpu_seconds(pid: int | None) -> float:
     # macOS
     total = 0.0
     for part in _ps("cputime", pid).split(":"):
-        total = total * 60 + float(part)
+        total = total * 60 + float(part or 0)
     return total
 
 
 def megabytes(pid: int | None, *, peak: bool = False) -> float:
-    """The memory that a process has (resident), or the most that it ever had; 0 without a pid.
+    """The memory that a process has (resident), or the most that it ever had; 0 without a pid, or when it has ended.
 
     Without /proc, where nobody kept the peak, it is what the process has.
     """
     if pid is None:
         return 0.0
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return float(_ps("rss", pid)) * 1024 / 1_000_000
+    if not Path("/proc/self").exists():
+        return float(_ps("rss", pid) or 0) * 1024 / 1_000_000
     name = "VmHWM:" if peak else "VmRSS:"
-    kilobytes = next(line.split()[1] for line in status.read_text().splitlines() if line.startswith(name))
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    kilobytes = next((line.split()[1] for line in lines if line.startswith(name)), "0")
     return int(kilobytes) * 1024 / 1_000_000
 
 
@@ -53,5 +56,5 @@ def until_at_rest(pid: int | None) -> float:
 
 
 def _ps(column: str, pid: int) -> str:
-    said = subprocess.run(["ps", "-o", f"{column}=", "-p", str(pid)], stdout=subprocess.PIPE, text=True, check=True)
+    said = subprocess.run(["ps", "-o", f"{column}=", "-p", str(pid)], stdout=subprocess.PIPE, text=True, check=False)
     return said.stdout.strip()

@@ -30,7 +30,7 @@ ALL = (DIRECT, *MITMDUMPS, MITMKUBE)
 IDENTITY = "token"
 """Who asks, of the cluster's identities. A token passes a bare mitmdump as it is; a client certificate would not."""
 
-READY_SECONDS, END_SECONDS = 30, 120
+READY_SECONDS, END_SECONDS = 30, 600
 _ENTRY = b'"startedDateTime"'
 _OPTIONS: dict[str, tuple[str, ...]] = {
     AS_IT_COMES: (),
