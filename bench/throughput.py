@@ -90,6 +90,6 @@ def _figures(measured: Sequence[Round[Measured]]) -> Iterator[Figure]:
 
     others = ways.ALL[:-1]
     yield from column("requests/s", ways.ALL, lambda name: spread(measured, name, rate))
-    yield from column("mitmkube's to it", others, to_it(rate), digits=2, targets=_AGAINST)
+    yield from column("mitmkube's requests/s to its", others, to_it(rate), digits=2, targets=_AGAINST)
     yield from column("CPU ms/request", ways.ALL[1:], lambda name: spread(measured, name, cpu), digits=2)
-    yield from column("mitmkube's CPU to it", ways.MITMDUMPS, to_it(cpu), digits=2)
+    yield from column("mitmkube's CPU to its", ways.MITMDUMPS, to_it(cpu), digits=2)
