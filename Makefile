@@ -74,8 +74,12 @@ types: $(VENV)/.installed-test  ## check types
 	$(BIN)/mypy --explicit-package-bases fuzz tests/fuzz
 
 .PHONY: bench
-bench: binaries  ## compare speed: direct, bare mitmdump, mitmkube
+bench: binaries  ## compare speed in ten minutes: direct, bare mitmdump in three ways, mitmkube
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-long
+bench-long: binaries  ## watch mitmkube's memory over 100,000 requests, 1 GiB and a very long list
+	$(BIN)/python -m bench --long $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.installed-test  ## look for inputs that a reader or a decoder cannot take

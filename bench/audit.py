@@ -7,13 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
-from bench import ways
-from bench.paired import Round, rounds
+from bench import targets
+from bench.figures import Figure, Section, column
+from bench.paired import Round, ratio, rounds, spread
+from bench.setting import Size
 from tests.cluster.command import environment
 
 RECORDING = Path(__file__).parents[1] / "tests" / "analyzers" / "readers" / "audit" / "audit.log"
@@ -39,19 +41,44 @@ class Pass:
     peak_megabytes: float
 
 
-def decoder() -> str:
+def measure(mitmkube: Path, folder: Path, size: Size) -> Iterator[Section]:
+    """A section for a log without failures and one for a log with some."""
+    for failures, said in ((False, "no failure in it"), (True, f"a failure in every {AMONG}th line")):
+        measured = _rounds(mitmkube, folder, size.log_megabytes, size.log_rounds, failures=failures)
+        yield Section(
+            title=f"explain of an audit log of {size.log_megabytes} MB, {said}; decoder: {_decoder()}",
+            figures=list(_figures(measured, failures=failures)),
+            rounds=[{name: asdict(turn) for name, turn in one.items()} for one in measured],
+        )
+
+
+def _figures(measured: Sequence[Round[Pass]], *, failures: bool) -> Iterator[Figure]:
+    def rate(one: Pass) -> float:
+        return one.megabytes_per_second
+
+    def memory(one: Pass) -> float:
+        return one.peak_megabytes
+
+    both = (EXPLAIN, DECODER)
+    reach = {} if failures else {EXPLAIN: targets.AUDIT_MEGABYTES_PER_SECOND}
+    yield from column("MB/s", both, lambda name: spread(measured, name, rate), targets=reach)
+    yield from column("to the decoder's", both[:1], lambda name: ratio(measured, name, DECODER, rate), digits=2)
+    yield from column("peak memory MB", both, lambda name: spread(measured, name, memory))
+
+
+def _decoder() -> str:
     """The fastest JSON decoder there is: orjson belongs to the extra ``test``."""
     return next(name for name in _DECODERS if importlib.util.find_spec(name))
 
 
-def measure(folder: Path, megabytes: int, times: int, *, failures: bool) -> list[Round[Pass]]:
+def _rounds(mitmkube: Path, folder: Path, megabytes: int, times: int, *, failures: bool) -> list[Round[Pass]]:
     """Both over a log of ``megabytes``, which is removed again."""
     log = folder / "audit.log"
     _write(log, megabytes * 1_000_000, failures=failures)
-    function = _DECODERS[decoder()]
+    function = _DECODERS[_decoder()]
     script = _DECODE.format(module=function.rpartition(".")[0], function=function)
     turns = {
-        EXPLAIN: _timed((str(ways.program("mitmkube")), "explain", str(log)), log),
+        EXPLAIN: _timed((str(mitmkube), "explain", str(log)), log),
         DECODER: _timed((sys.executable, "-c", script, str(log)), log),
     }
     try:

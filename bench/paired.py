@@ -25,26 +25,40 @@ class Spread:
         found = sorted(values)
         return cls(statistics.median(found), found[0], found[-1])
 
-    def text(self, digits: int, unit: str = "") -> str:
-        """``0.97 (0.93 to 1.02)``."""
-        bounds = f"({self.least:.{digits}f} to {self.greatest:.{digits}f})"
-        return f"{self.median:.{digits}f}{unit and f' {unit}'} {bounds}"
+    def text(self, digits: int) -> str:
+        """``0.97 (0.93 to 1.02)``, or ``0.97`` alone where there is but one value."""
+        if self.least == self.greatest:
+            return f"{self.median:.{digits}f}"
+        return f"{self.median:.{digits}f} ({self.least:.{digits}f} to {self.greatest:.{digits}f})"
 
 
 type Round[T] = Mapping[str, T]
 
 
-def rounds[T](count: int, turns: Mapping[str, Callable[[], T]]) -> list[Round[T]]:
-    """Call every turn once a round, every second round in the opposite order: the result of each, by name."""
+def rounds[T](count: int, turns: Mapping[str, Callable[[], T]], *, backwards: bool = False) -> list[Round[T]]:
+    """Call every turn once a round, every second round in the opposite order: the result of each, by name.
+
+    ``backwards`` begins with the opposite order.
+    """
     names = list(turns)
     done: list[Round[T]] = []
     for number in range(count):
-        order = reversed(names) if number % 2 else names
+        order = names if number % 2 == backwards else reversed(names)
         results = {name: turns[name]() for name in order}
         done.append({name: results[name] for name in names})
     return done
 
 
-def spread[T](measured: Sequence[Round[T]], value: Callable[[Round[T]], float]) -> Spread:
-    """One number of each round."""
-    return Spread.of(value(one) for one in measured)
+def spread[T](measured: Sequence[Round[T]], name: str, value: Callable[[T], float]) -> Spread:
+    """One number of what ``name`` did in each round."""
+    return Spread.of(value(one[name]) for one in measured)
+
+
+def ratio[T](measured: Sequence[Round[T]], name: str, to: str, value: Callable[[T], float]) -> Spread:
+    """The same number of two, divided within each round."""
+    return Spread.of(value(one[name]) / value(one[to]) for one in measured)
+
+
+def difference[T](measured: Sequence[Round[T]], name: str, to: str, value: Callable[[T], float]) -> Spread:
+    """The same number of two, subtracted within each round."""
+    return Spread.of(value(one[name]) - value(one[to]) for one in measured)

@@ -1,113 +1,95 @@
-"""GET of one object over connections that are kept: requests per second, and what each costs the proxy in CPU time."""
+"""GET and small writes over kept connections: requests per second, and what each costs the proxy in CPU time."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 
-from bench import ways
-from bench.paired import Round, rounds
+from bench import targets, ways
+from bench.client import client
+from bench.figures import Figure, Section, column
+from bench.paired import Round, Spread, ratio, rounds, spread
+from bench.setting import Setting, Size
+from bench.usage import cpu_seconds, until_at_rest
 from bench.ways import Way
-from tests.cluster.cluster import Cluster
 
-CONNECTIONS = (1, 8)
+CONNECTIONS = (1, 8, 32)
+WORKS = {"get": "GET of one object", "patch": "merge PATCH of one object"}
 OBJECT_BYTES = 1024
-PATH = "/api/v1/namespaces/default/configmaps/bench"
+NAMESPACE = "bench"
+PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
 
-# A proxy that works off what it put aside is at rest when it used no more than this share of a processor.
-_REST_SECONDS, _REST_SHARE, _LONGEST_REST = 0.1, 0.2, 30.0
+_AGAINST = {ways.HTTP1: targets.RATE_AGAINST_HTTP1, ways.AS_IT_COMES: targets.RATE_AGAINST_HTTP2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One turn of one way. ``cpu`` is ms per request of the proxy, also what it did after the last answer.
+    """One turn of one side. ``cpu`` is ms per request of the proxy, also what it did after the last answer.
 
-    ``backlog`` is how long that took, in seconds. Both are 0 without a proxy.
+    ``rest`` is how long that took, in seconds. Both are 0 without a proxy.
     """
 
     rate: float
-    cpu: float = 0.0
-    backlog: float = 0.0
+    cpu: float
+    rest: float
 
 
-class Throughput:
-    """All ways open at once, used in turns."""
+def measure(setting: Setting, size: Size) -> Iterator[Section]:
+    """A section for each work and number of connections."""
+    arrange(setting)
+    done: dict[tuple[str, int], list[Round[Measured]]] = {(work, at): [] for work in WORKS for at in CONNECTIONS}
+    for _ in range(size.blocks):
+        with ways.opened(setting) as sides:
+            for _ in range(size.rounds):
+                for (work, connections), measured in done.items():
+                    turns = {
+                        name: lambda w=way, k=work, c=connections: _turn(setting, w, k, c, size.turn_seconds)
+                        for name, way in sides.items()
+                    }
+                    measured += rounds(1, turns, backwards=len(measured) % 2 == 1)
+    for (work, connections), measured in done.items():
+        plural = "s" if connections > 1 else ""
+        yield Section(
+            title=f"{WORKS[work]}, {connections} connection{plural}",
+            figures=list(_figures(measured)),
+            rounds=[{name: asdict(turn) for name, turn in one.items()} for one in measured],
+        )
 
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self._cluster = cluster
-        self._folder = folder
-        data = {"data": {"text": "x" * OBJECT_BYTES}, "metadata": {"name": "bench"}}
-        cluster.arrange("POST", PATH.rpartition("/")[0], data)
-        self._load = ways.load_generator(folder)
-        self._token = ways.token(cluster)
 
-    def measure(self, blocks: int, rounds_each: int, seconds: float) -> Iterator[tuple[int, Round[Measured]]]:
-        """(connections, one round), ``blocks`` times with new proxies; a turn takes ``seconds``."""
-        for _ in range(blocks):
-            with ExitStack() as stack:
-                opened = [
-                    stack.enter_context(way)
-                    for way in (
-                        ways.direct(self._cluster),
-                        ways.bare_mitmdump(self._cluster, ways.new_folder(self._folder)),
-                        ways.mitmkube(self._cluster, ways.new_folder(self._folder)),
-                    )
-                ]
-                for connections in CONNECTIONS:
-                    turns = {way.name: lambda w=way, c=connections: self._turn(w, c, seconds) for way in opened}
-                    for one in rounds(rounds_each, turns):
-                        yield connections, one
+def arrange(setting: Setting) -> None:
+    """One object of about 1 KiB for each connection, so that no write is in another's way; once."""
+    if setting.cluster.call("GET", f"/api/v1/namespaces/{NAMESPACE}").status == 200:
+        return
+    setting.cluster.add_namespace(NAMESPACE)
+    for number in range(max(CONNECTIONS)):
+        item = {"data": {"text": "x" * OBJECT_BYTES}, "metadata": {"name": f"bench-{number}"}}
+        setting.cluster.arrange("POST", PATH, item)
 
-    def _turn(self, way: Way, connections: int, seconds: float) -> Measured:
-        order = {
-            "url": f"{self._cluster.url}{PATH}",
-            "proxy": way.proxy,
-            "ca": way.ca,
-            "token": self._token,
-            "connections": connections,
-            "seconds": seconds,
-        }
+
+def _turn(setting: Setting, way: Way, work: str, connections: int, seconds: float) -> Measured:
+    with client(setting, way, work, PATH, connections=connections, seconds=seconds) as connected:
+        until_at_rest(way.pid)
         before = cpu_seconds(way.pid)
-        done = subprocess.run(
-            [self._load], input=json.dumps(order).encode(), stdout=subprocess.PIPE, timeout=seconds + 120, check=True
-        )
-        ended = time.monotonic()
-        _until_at_rest(way.pid)
-        result = json.loads(done.stdout)
-        return Measured(
-            rate=result["requests"] / result["seconds"],
-            cpu=(cpu_seconds(way.pid) - before) / result["all"] * 1000,
-            backlog=max(0.0, time.monotonic() - ended - _REST_SECONDS) if way.pid else 0.0,
-        )
+        result = connected.measure()
+        rest = until_at_rest(way.pid)
+        cpu = cpu_seconds(way.pid) - before
+    if way.pid and not cpu:
+        raise RuntimeError(f"{way.name} did not do the work")
+    return Measured(rate=result["requests"] / result["seconds"], cpu=cpu / result["all"] * 1000, rest=rest)
 
 
-def cpu_seconds(pid: int | None) -> float:
-    """The CPU time that a process has used so far, all of its threads and none of its children; 0 without a pid."""
-    if pid is None:
-        return 0.0
-    stat = Path(f"/proc/{pid}/stat")
-    if stat.exists():
-        fields = stat.read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    # macOS
-    said = subprocess.run(["ps", "-o", "cputime=", "-p", str(pid)], stdout=subprocess.PIPE, text=True, check=True)
-    total = 0.0
-    for part in said.stdout.strip().split(":"):
-        total = total * 60 + float(part)
-    return total
+def _figures(measured: Sequence[Round[Measured]]) -> Iterator[Figure]:
+    def rate(one: Measured) -> float:
+        return one.rate
 
+    def cpu(one: Measured) -> float:
+        return one.cpu
 
-def _until_at_rest(pid: int | None) -> None:
-    """Wait until what was queued is done, so that the next turn does not pay for it."""
-    deadline = time.monotonic() + _LONGEST_REST
-    while pid is not None and time.monotonic() < deadline:
-        before = cpu_seconds(pid)
-        time.sleep(_REST_SECONDS)
-        if cpu_seconds(pid) - before <= _REST_SECONDS * _REST_SHARE:
-            return
+    def to_it(value: Callable[[Measured], float]) -> Callable[[str], Spread]:
+        return lambda name: ratio(measured, ways.MITMKUBE, name, value)
+
+    others = ways.ALL[:-1]
+    yield from column("requests/s", ways.ALL, lambda name: spread(measured, name, rate))
+    yield from column("mitmkube's requests/s to its", others, to_it(rate), digits=2, targets=_AGAINST)
+    yield from column("CPU ms/request", ways.ALL[1:], lambda name: spread(measured, name, cpu), digits=2)
+    yield from column("mitmkube's CPU to its", ways.MITMDUMPS, to_it(cpu), digits=2)

