@@ -44,7 +44,7 @@ class BodyTap:
         self._kept_bytes = 0
         self._keep = keep
         self._content_encoding = content_encoding
-        self._inflate = body.Decoder(content_encoding)
+        self._inflate = body.Decoder(content_encoding) if reader is not None else None
         self._unread: list[tuple[bytes, float]] = []
         self._clock = clock
         self._later = later
@@ -66,7 +66,7 @@ class BodyTap:
 
     def read(self) -> None:
         """Let the reader catch up with what went by."""
-        if self.reader is None or not self._unread:
+        if self.reader is None or self._inflate is None or not self._unread:
             return
         unread, self._unread = self._unread, []
         try:

@@ -31,6 +31,9 @@ type Sink = Callable[[Exchange, http.HTTPFlow], None]
 LOOK_SECONDS = 1.0
 """How often what is open is looked at."""
 
+# For what has no body yet, or never will.
+_NOTHING = BodyTap()
+
 
 @dataclass(slots=True)
 class _Open:
@@ -130,7 +133,7 @@ class Recorder:
 
     def _begin(self, flow: http.HTTPFlow) -> _Open:
         self._count += 1
-        self._open[flow.id] = record = _Open(self._count, flow, BodyTap(), BodyTap())
+        self._open[flow.id] = record = _Open(self._count, flow, _NOTHING, _NOTHING)
         return record
 
     def _pays(self, flow: http.HTTPFlow) -> bool:
