@@ -21,6 +21,7 @@ from analyzers.command import Story, display_argv
 from analyzers.decode import (
     audit_event,
     body,
+    body_reader,
     cbor,
     certificate,
     credential,
@@ -67,6 +68,7 @@ from analyzers.readers import (
 from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
+from analyzers.streams import stream
 from analyzers.streams.list_page import ListPage
 from analyzers.streams.upgraded import Upgraded
 from analyzers.streams.watch import Watch
@@ -408,6 +410,27 @@ def _watch(data: bytes) -> object:
     return found.error_event is not None, found.counts, found.initial_events_end is not None
 
 
+_STREAMED = ("/api/v1/pods?watch=1", "/api/v1/pods", "/api/v1/namespaces/d/pods/p/log")
+
+
+def _body_reader(data: bytes) -> object:
+    told = []
+    for path in _STREAMED:
+        reader = body_reader.reader_for("GET", path, 200, "application/json")
+        assert reader is not None
+        for at in range(0, len(data), 1 + len(data) // 2):
+            reader.feed(data[at : at + 1 + len(data) // 2], 1.5)
+        found = reader.stream(len(data))
+        if found is not None:
+            assert stream.read(json.loads(json.dumps(stream.document(found))), _error_event(found)) == found
+        told.append(found is not None)
+    return tuple(told)
+
+
+def _error_event(found: stream.Stream) -> bytes | None:
+    return found.error_event if isinstance(found, Watch) else None
+
+
 def _watch_documents() -> Sequence[bytes]:
     found = []
     for content in seeds.bodies():
@@ -659,6 +682,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="resource-version", run=_resource_version, seeds=seeds.bodies, share=1),
     Target(name="status", run=_status, seeds=_bodies_and_events, share=3),
     Target(name="table", run=_table, seeds=seeds.bodies, share=1),
+    Target(name="body-reader", run=_body_reader, seeds=_bodies_and_events),
     Target(name="watch", run=_watch, seeds=_bodies_and_events, share=2),
     Target(name="upgraded", run=_upgraded, seeds=_upgrades, share=4),
     Target(name="watch-document", run=_watch_document, seeds=_watch_documents, share=1),
