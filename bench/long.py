@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 
 from bench import lists, targets, throughput, ways
 from bench.client import client
-from bench.figures import Figure, Section
+from bench.figures import Figure, Section, Target
 from bench.forward import receive
 from bench.paired import Spread
 from bench.sampled import POINTS, Samples, sampled
@@ -60,7 +60,7 @@ def long_requests(setting: Setting, size: Size) -> Iterator[Section]:
             asking.measure(LONGEST_SECONDS)
 
     title = f"{size.long_requests} requests, {CONNECTIONS} connections"
-    yield _section(setting, title, work, size.long_requests, "request")
+    yield _section(setting, title, work, size.long_requests, "request", targets.MEMORY_GROWTH)
 
 
 def long_forward(setting: Setting, size: Size) -> Iterator[Section]:
@@ -70,10 +70,13 @@ def long_forward(setting: Setting, size: Size) -> Iterator[Section]:
     def work(way: Way) -> None:
         receive(setting, way, size.long_bytes)
 
-    yield _section(setting, f"kubectl port-forward, {megabytes:.0f} MB", work, megabytes, "MB")
+    title = f"kubectl {setting.kubectl} port-forward, {megabytes:.0f} MB"
+    yield _section(setting, title, work, megabytes, "MB", targets.MEMORY_GROWTH)
 
 
-def _section(setting: Setting, title: str, work: Work, amount: float, unit: str) -> Section:
+def _section(
+    setting: Setting, title: str, work: Work, amount: float, unit: str, target: Target | None = None
+) -> Section:
     direct = _timed(work, ways.direct(setting))
     turn, samples = _through(setting, work)
     growth = samples.last / samples.after_first_tenth
@@ -102,7 +105,7 @@ def _section(setting: Setting, title: str, work: Work, amount: float, unit: str)
                 column=f"last to after 1/{POINTS}",
                 spread=Spread.of([growth]),
                 digits=2,
-                target=targets.MEMORY_GROWTH,
+                target=target,
             ),
         ],
         note=f"mitmkube's memory over time, MB: {over_time}",
