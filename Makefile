@@ -72,6 +72,7 @@ types: $(VENV)/.installed-test  ## check types
 	$(BIN)/mypy
 	$(BIN)/mypy --explicit-package-bases tests/cluster tests/conftest.py
 	$(BIN)/mypy --explicit-package-bases fuzz tests/fuzz
+	$(BIN)/mypy --explicit-package-bases bench tests/bench
 
 .PHONY: bench
 bench: binaries  ## compare speed in ten minutes: direct, bare mitmdump in three ways, mitmkube

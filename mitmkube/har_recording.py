@@ -50,7 +50,6 @@ class HarRecording:
         """Give the file its name, findings and notes as the story tells them. Raises UserError; then the file that was
         written beside the traffic is still there, and named."""
         self.add.finish()
-        self._write()
         try:
             self._file.finish(har.head(version("mitmkube"), story), self._entries(story))
         except OSError as error:

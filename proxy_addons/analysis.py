@@ -25,11 +25,11 @@ class Analysis:
     """A queue and one thread behind it. Listeners are called on that thread, in the order of the exchanges.
 
     ``listeners`` get what has ended, those of ``still_open`` what goes on, each time that it is looked at. ``at_rest``
-    is called when the queue has been worked off.
+    is called each time that the queue has been worked off, and in the end.
     """
 
     def __init__(
-        self, *listeners: Listener, still_open: Sequence[Listener] = (), at_rest: Callable[[], None] | None = None
+        self, *listeners: Listener, still_open: Sequence[Listener] = (), at_rest: Callable[[], None] = lambda: None
     ) -> None:
         self._listeners = listeners
         self._at_rest = at_rest
@@ -63,6 +63,6 @@ class Analysis:
             except Exception:
                 logger.exception("request %d could not be analysed", exchange.id)
             if self._queue.empty():
-                if self._at_rest is not None:
-                    self._at_rest()
+                self._at_rest()
                 self._finishing.wait(PAUSE_SECONDS)
+        self._at_rest()

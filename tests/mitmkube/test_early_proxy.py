@@ -15,6 +15,7 @@ import pytest
 from analyzers.exchange import Exchange
 from mitmkube import authority, early_proxy
 from mitmkube.early_proxy import EarlyProxy
+from proxy_addons.limits import Limits
 from proxy_addons.upstream import KeyPairs, Upstreams
 
 NOBODY = Upstreams(lambda: (), KeyPairs(tuple), "password")
@@ -24,7 +25,7 @@ REQUEST = b"CONNECT 192.0.2.1:6443 HTTP/1.1\r\nHost: 192.0.2.1:6443\r\n\r\n"
 async def serve(proxy: EarlyProxy, folder: Path, *, is_over: bool = False) -> None:
     authority.create(folder, dt.datetime.now(dt.UTC), dt.timedelta(days=1))
     exchanges: list[Exchange] = []
-    await proxy.serve(NOBODY, lambda exchange, _: exchanges.append(exchange), folder, lambda: is_over)
+    await proxy.serve(NOBODY, lambda exchange, _: exchanges.append(exchange), None, Limits(), folder, lambda: is_over)
 
 
 @contextlib.asynccontextmanager
