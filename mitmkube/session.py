@@ -31,7 +31,8 @@ class Session:
 
     def take(self, exchange: Exchange, flow: http.HTTPFlow) -> None:
         """Keep an exchange that has ended."""
-        exchange = replace(exchange, asked=self.asking)
+        if self.asking:
+            exchange = replace(exchange, asked=True)
         if self._kept is None:
             self._early.append(exchange)
         else:

@@ -77,15 +77,23 @@ def _argument_names(kind: type[hooks.Hook]) -> tuple[str, ...]:
 
 
 def _call(calls: _Calls) -> Awaitable[None] | None:
-    try:
-        for place, (hook, arguments) in enumerate(calls, start=1):
-            with addonmanager.safecall():
-                result = hook(*arguments)
-                if result is not None and hasattr(result, "__await__"):
-                    return _await(result, calls[place:])
-    except exceptions.AddonHalt:
-        pass
+    for place, (hook, arguments) in enumerate(calls, start=1):
+        try:
+            result = hook(*arguments)
+        except exceptions.AddonHalt:
+            return None
+        except Exception as error:
+            _report(error)  # mitmproxy's way around costs as much as a hook, so it is not around each
+            continue
+        if result is not None and hasattr(result, "__await__"):
+            return _await(result, calls[place:])
     return None
+
+
+def _report(error: Exception) -> None:
+    """Log it as mitmproxy does; raise what it raises."""
+    with addonmanager.safecall():
+        raise error
 
 
 async def _await(result: Awaitable[object], rest: _Calls) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
 from mitmproxy import http
@@ -56,10 +55,16 @@ class Lifted:
         fields = list(request.headers.fields)
         for place, pair in self.fields:
             fields.insert(place, pair)
-        # A new Request would check every field's type again, which takes longer than all else we do with a request.
-        sent = copy.copy(request)
-        sent.data = copy.copy(request.data)
+        sent = _same(request)
+        sent.data = _same(request.data)
         sent.data.headers, sent.data.content, sent.data.trailers = http.Headers(fields), None, None
         if self.path:
             sent.data.path = self.path.encode("utf-8", "surrogateescape")
         return sent
+
+
+def _same[T](value: T) -> T:
+    """As ``copy.copy`` makes it, which takes as long as the rest of what is done with a request's head."""
+    made = object.__new__(type(value))
+    vars(made).update(vars(value))
+    return made
