@@ -54,6 +54,14 @@ def test_requests_pass_without_the_layers_that_built_the_tunnel(bench) -> None:
     assert [one.response.status for one in bench.proxy.take(2)] == [200, 200]
 
 
+def test_nothing_small_is_held_back_for_an_acknowledgement(bench) -> None:
+    bench.start()
+    with bench.client().open() as client:
+        client.request()
+        for one in handler_of(bench).transports.values():
+            assert one.writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_upgraded_connection_passes_without_http(bench) -> None:
     def switch(peer) -> None:
         peer.request()
