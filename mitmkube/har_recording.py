@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -76,6 +77,9 @@ class HarRecording:
                 self._write_open()
 
     def _take_open(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
+        # Without the beginning that was kept: hiding what is secret in it takes long, each time.
+        if exchange.response is not None and exchange.response.body:
+            exchange = replace(exchange, response=replace(exchange.response, body=None, body_complete=False))
         self._still_open[exchange.id] = har.entry_text(exchange, findings)
         self._write_open()
 

@@ -6,8 +6,9 @@ Bodies were streamed and are not in the flow; what is put there now is what may 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from mitmproxy import ctx, http
 from mitmproxy.hooks import UpdateHook
@@ -32,9 +33,10 @@ class Annotate:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._beginnings: WeakKeyDictionary[http.HTTPFlow, tuple[bytes, bytes | None]] = WeakKeyDictionary()
 
     def __call__(self, exchange: Exchange, findings: tuple[Finding, ...], flow: http.HTTPFlow) -> None:
-        shown = redact.exchange(exchange)
+        shown = self._shown(exchange, flow)
         facts = Facts.of(exchange)
         info = facts.request_info
         note = _Note(
@@ -44,6 +46,21 @@ class Annotate:
             told=har.told(shown, facts, findings),
         )
         self._loop.call_soon_threadsafe(_write, flow, shown, note)
+
+    def _shown(self, exchange: Exchange, flow: http.HTTPFlow) -> Exchange:
+        """Without secrets. The beginning of a stream that is still open is looked at once, when it grows no more."""
+        response = exchange.response
+        if not exchange.live or response is None or not response.body:
+            return redact.exchange(exchange)
+        known = self._beginnings.get(flow)
+        if known is not None and known[0] == response.body:
+            shown = redact.exchange(replace(exchange, response=replace(response, body=None)))
+            assert shown.response is not None
+            return replace(shown, response=replace(shown.response, body=known[1]))
+        shown = redact.exchange(exchange)
+        assert shown.response is not None
+        self._beginnings[flow] = response.body, shown.response.body
+        return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

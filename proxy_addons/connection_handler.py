@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
@@ -26,6 +27,8 @@ from proxy_addons.hook_table import HookTable
 
 if TYPE_CHECKING:
     from mitmproxy.connection import Connection
+
+_SWITCH_SECONDS = 0.0005
 
 
 class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
@@ -138,6 +141,8 @@ def _intercepted(hook: commands.StartHook) -> bool:
 
 def install() -> None:
     """Have mitmproxy's servers use it from now on, in this process."""
+    # A thread that analyses may keep the event loop waiting for so long, and no longer.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     mode_servers.ProxyConnectionHandler = KubeConnectionHandler  # type: ignore[misc]
     # Looks at the type of every field of every message, which takes as long as parsing it; ours are made of bytes.
     http.MessageData.__post_init__ = _nothing  # type: ignore[method-assign]
