@@ -28,7 +28,7 @@ from proxy_addons.upstream import Upstream
 
 type Sink = Callable[[Exchange, http.HTTPFlow], None]
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """How often what is open is looked at."""
 
 # For what has no body yet, or never will.
