@@ -126,6 +126,12 @@ def _missing_types(story: Story) -> tuple[str, ...]:
     return () if story.left_out.anything else story_notes.missing_types(story)
 
 
+def _own_exit(story: Story) -> str:
+    """An exec passes on how its program ended, which is no failure of the API's."""
+    codes = [stream.exit_code for _, stream in _seen(story) if isinstance(stream, Upgraded) and stream.exit_code]
+    return f"the program in the pod ended with exit code {codes[-1]}." if codes else ""
+
+
 def _failed_head(marks: bool, text: str) -> Line:
     return line(("✗ failed" if marks else "failed", "bold red"), f", {text}")
 
