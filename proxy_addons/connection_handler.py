@@ -19,6 +19,7 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
 from mitmproxy import flow, http
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events, layer, mode_servers, server
 from mitmproxy.utils import asyncio_utils
 
@@ -39,13 +40,17 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
         self._events: deque[events.Event] = deque()
         self._working = False
         self._outgoing: dict[Connection, list[bytes]] = {}
+        self._written: set[Connection] = set()
 
     async def server_event(self, event: events.Event) -> None:
         self._events.append(event)
         if self._working:
             return  # a hook brought it about; it has its turn when the present event is done
         self._working = True
+        self._written.clear()
         self.timeout_watchdog.register_activity()
+        if isinstance(event, events.ConnectionClosed):
+            self._note_reset(event.connection)
         try:
             while self._events:
                 self._work_off(self._events.popleft())
@@ -71,6 +76,12 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
             # Whoever waits for an answer here waits in vain; an end can at least be told.
             if self.client in self.transports:
                 self.close_connection(self.client)
+
+    def _note_reset(self, connection: Connection) -> None:
+        """mitmproxy takes a reset for the end of one way, and would wait for the rest of what cannot come."""
+        transport = self.transports.get(connection)
+        if transport is not None and transport.writer is not None and transport.writer.is_closing():
+            connection.state = ConnectionState.CLOSED
 
     def _execute(self, command: commands.Command) -> None:
         """Everything but the two that are frequent, as mitmproxy does it."""
@@ -100,15 +111,28 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
             transport = self.transports.get(connection)
             if transport is not None and transport.writer is not None and not transport.writer.is_closing():
                 transport.writer.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                self._written.add(connection)
         self._outgoing.clear()
 
     async def drain_writers(self) -> None:
-        # Only where something waits to be sent: the pauses of mitmproxy's way around cost as much as reading.
-        for transport in self.transports.values():
-            writer = cast("asyncio.StreamWriter | None", transport.writer)
-            if writer is not None and (writer.transport.get_write_buffer_size() or writer.is_closing()):
-                await super().drain_writers()  # type: ignore[no-untyped-call]
-                return
+        """Before the next is read, what the last has sent must have left.
+
+        mitmproxy waits for every connection, so a client that writes before it reads holds up what it writes. It also
+        pauses where nothing waits to be sent, which costs as much as reading.
+        """
+        for transport in [one for connection, one in self.transports.items() if self._is_to_drain(connection, one)]:
+            assert transport.writer is not None
+            try:
+                await transport.writer.drain()
+            except OSError as error:
+                if transport.handler is not None:
+                    transport.handler.cancel(f"Error sending data: {error}")
+
+    def _is_to_drain(self, connection: Connection, transport: server.ConnectionIO) -> bool:
+        writer = cast("asyncio.StreamWriter | None", transport.writer)
+        if writer is None:
+            return False
+        return writer.is_closing() or (connection in self._written and writer.transport.get_write_buffer_size() > 0)
 
     def _start_hook(self, hook: commands.StartHook) -> None:
         addons = self.master.addons

@@ -89,9 +89,16 @@ class Established:
             else:
                 if pieces and isinstance(command, commands.ConnectionCommand):
                     yield _send(sending, pieces)
+                if isinstance(command, commands.CloseConnection) and command.connection is self._client.conn:
+                    yield from self._pass_on_notice()
                 yield command
         if pieces:
             yield _send(sending, pieces)
+
+    def _pass_on_notice(self) -> layer.CommandGenerator[None]:
+        """A body without a length ends with the connection, and is whole only if the server said that it ends."""
+        if self._server.notified and (out := self._client.close_notify()):
+            yield commands.SendData(self._client.conn, out)
 
 
 class Relay:

@@ -41,10 +41,11 @@ class HookTable(addonmanager.AddonManager):
         if not found and not listeners:
             return None
         arguments = [getattr(event, name) for name in _argument_names(type(event))]
-        calls = [(hook, arguments) for hook in found]
-        if listeners and isinstance(arguments[0], flow.Flow):
-            calls += [(hook, [[arguments[0]]]) for hook in listeners]
-        return _call(calls)
+        unfinished = _call([(hook, arguments) for hook in found])
+        if not listeners or not isinstance(arguments[0], flow.Flow):
+            return unfinished
+        updates: _Calls = [(hook, [[arguments[0]]]) for hook in listeners]
+        return _call(updates) if unfinished is None else _then(unfinished, updates)
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         if (unfinished := self.start(event)) is not None:
@@ -94,6 +95,12 @@ def _report(error: Exception) -> None:
     """Log it as mitmproxy does; raise what it raises."""
     with addonmanager.safecall():
         raise error
+
+
+async def _then(unfinished: Awaitable[None], rest: _Calls) -> None:
+    await unfinished
+    if (more := _call(rest)) is not None:
+        await more
 
 
 async def _await(result: Awaitable[object], rest: _Calls) -> None:

@@ -35,6 +35,7 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
+from OpenSSL import SSL
 
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
@@ -184,6 +185,14 @@ class ClientTLS(ClientTLSLayer):
         if proved is None:
             return bool(presented)
         return not presented or presented[0].fingerprint().hex(":").upper().encode() != proved.digest("sha256")
+
+    def send_close(self, command: commands.CloseConnection) -> layer.CommandGenerator[None]:
+        # As Established does it, for the first answer of a tunnel.
+        server = next((one for one in self.context.layers if isinstance(one, ServerTLS)), None)
+        said = server is not None and server.tls and server.tls.get_shutdown() & SSL.RECEIVED_SHUTDOWN
+        if said and (out := End(self.conn, self.tls).close_notify()):
+            yield commands.SendData(self.conn, out)
+        yield from super().send_close(command)
 
     def on_handshake_error(self, err: str) -> layer.CommandGenerator[None]:
         # What the client sent instead of a ClientHello may hold its credentials, and the error is logged.

@@ -181,6 +181,7 @@ class Recorder:
     def _end(self, flow: http.HTTPFlow, *, live: bool = False) -> None:
         record = self._open.pop(flow.id, None)
         self._streams.pop(flow.id, None)
+        self._tunnels.watchers.pop(flow.request, None)  # it holds the flow, so nothing else would let go of it
         if record is None or STRANGER in flow.metadata:
             return  # someone without the password is not part of what we report on
         if flow.response is not None and flow.response.timestamp_end is None:

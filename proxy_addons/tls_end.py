@@ -26,7 +26,7 @@ class End:
         self.tls = tls
         self.closed = False
         """Nothing more comes from there."""
-        self.notified = False
+        self.notified = tls is not None and bool(tls.get_shutdown() & SSL.RECEIVED_SHUTDOWN)
         """It said so itself: a TLS close_notify."""
         self.alert = ""
         """OpenSSL's words for what made reading impossible; "" while it is not."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.proxy_addons.running_proxy import Refused, wait_for
+from tests.proxy_addons.test_connection_handler import SWITCHED, UPGRADE
 
 
 def at_rest(proxy) -> None:
@@ -33,6 +34,24 @@ def test_client_leaves_while_the_handshake_with_the_server_is_suspended(bench, j
     bench.client(jane).connect().close()
     wait_for(lambda: bench.server.failures, "for the server to see the end")
     at_rest(bench.proxy)
+
+
+def test_nothing_is_kept_of_upgraded_connections_that_have_ended(bench) -> None:
+    def echo(peer) -> None:
+        peer.request()
+        peer.send(SWITCHED)
+        while data := peer.recv():
+            peer.send(data)
+
+    bench.start(echo)
+    for _ in range(5):
+        with bench.client().open() as client:
+            client.send(UPGRADE)
+            assert client.recv() == SWITCHED
+    at_rest(bench.proxy)
+    bench.proxy.take(5)
+    assert len(bench.proxy.tunnels.watchers) == 0
+    assert bench.proxy.recorder._streams == {}
 
 
 def test_client_leaves_within_its_client_hello(bench) -> None:

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 
-from mitmproxy import http
+from mitmproxy import exceptions, http
 from mitmproxy.proxy import layer, mode_servers, server
 
 from proxy_addons.connection_handler import KubeConnectionHandler
@@ -141,6 +141,37 @@ def test_hook_that_raises_does_not_stop_the_request(bench, errors) -> None:
     with bench.client().open() as client:
         assert client.request()[0] == 200
     assert any("an addon's mistake" in said for said in errors.take())
+
+
+class Halts:
+    def request(self, flow: http.HTTPFlow) -> None:
+        raise exceptions.AddonHalt
+
+
+class FrontEnd:
+    """What shows flows, as mitmweb's view."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        self.seen.append("request")
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        self.seen.append("responseheaders")
+
+    def update(self, flows: list[http.HTTPFlow]) -> None:
+        self.seen.append("update")
+
+
+def test_addon_that_halts_an_event_keeps_it_from_later_addons_but_not_from_front_ends(bench) -> None:
+    bench.start(addons=[Halts(), front_end := FrontEnd()])
+    with bench.client().open() as client:
+        assert client.request()[0] == 200
+    bench.proxy.idle()
+    before = front_end.seen[: front_end.seen.index("responseheaders")]
+    # CONNECT asked and answered, the head of the request, the request.
+    assert before == ["update"] * 4
 
 
 def test_head_and_body_of_an_answer_leave_in_one_record(bench) -> None:
