@@ -321,6 +321,8 @@ class KubeHttpStream(HttpStream):
                 return
             # The client meets what we met: it says "EOF" itself, or tries again where that is safe.
             event = ResponseProtocolError(event.stream_id, event.message, ErrorCode.CANCEL)
+        elif self.client_state == self.server_state == self.state_done:
+            return  # the server went on to end; the client has its answer, and may have sent the next request
         yield from super().handle_protocol_error(event)
 
     def flow_done(self) -> layer.CommandGenerator[None]:

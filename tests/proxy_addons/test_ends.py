@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -84,3 +86,34 @@ def test_server_that_resets_an_upgraded_connection_ends_it(bench) -> None:
         client.send(b"x")
         assert client.recv() == b""
         bench.proxy.idle()
+
+
+@pytest.mark.parametrize("answers_before", [0, 1])
+def test_server_that_talks_nonsense_and_ends_at_once_is_told_as_an_answer(bench, answers_before) -> None:
+    def nonsense(peer) -> None:
+        for _ in range(answers_before):
+            peer.request()
+            peer.answer()
+        peer.request()
+        with in_one_segment(peer):
+            peer.send(b"no HTTP at all\r\n\r\n")
+            peer.half_close()
+
+    bench.start(nonsense)
+    with bench.client().open() as client:
+        for _ in range(answers_before):
+            client.request()
+        status, body = client.request()
+    assert status == 503
+    assert b"malformed HTTP" in body
+
+
+@contextlib.contextmanager
+def in_one_segment(peer) -> Iterator[None]:
+    """What is sent here leaves together, where the system can be told so."""
+    cork = getattr(socket, "TCP_CORK", None)
+    if cork is not None:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, cork, 1)
+    yield
+    if cork is not None:
+        peer.socket.setsockopt(socket.IPPROTO_TCP, cork, 0)
