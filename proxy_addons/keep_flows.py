@@ -11,8 +11,7 @@ from mitmproxy.hooks import UpdateHook
 class KeepFlows:
     """Takes the oldest flows off the page when there are more than ``most``: first those that went well.
 
-    A flow that is still open stays, and so does one without a number of its own yet. What was taken off is said in the
-    comment of the flow that is the oldest from then on.
+    A flow that is still open stays. What was taken off is said in the comment of the flow that is then the oldest.
     """
 
     name = "mitmkube-keep-flows"
@@ -22,6 +21,7 @@ class KeepFlows:
         self._ended: deque[http.HTTPFlow] = deque()
         self._failed: deque[http.HTTPFlow] = deque()
         self._taken_off = 0
+        self._said = ""
 
     def response(self, flow: http.HTTPFlow) -> None:
         if flow.response is not None and flow.response.status_code != 101:  # an exec may go on for hours
@@ -48,6 +48,6 @@ class KeepFlows:
             number -= 1
         oldest = next(iter(self._failed or self._ended), None)
         if oldest is not None:
-            said = f"(… {self._taken_off:,} earlier requests are not kept, --keep-flows {self._most})"
-            oldest.comment = f"{said} {oldest.comment}".strip()
+            before, self._said = self._said, f"(… {self._taken_off:,} earlier requests are not kept)"
+            oldest.comment = f"{self._said} {oldest.comment.removeprefix(before).strip()}".strip()
             ctx.master.addons.trigger(UpdateHook([oldest]))

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from tests.cluster import faults
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, free_ports
 from tests.cluster.command import environment
 from tests.cluster.conftest import MitmkubeRun
 from tests.cluster.kubectl import Kubectl
+from tests.mitmkube.commands import Place, web
 
 SECONDS = 30
 
@@ -304,3 +305,38 @@ def test_large_list_tells_how_well_it_was_compressed(
     (page,) = told.streams("list")
     assert page["wireBytes"] < 0.1 * page["contentBytes"]
     assert page["contentBytes"] > 300_000
+
+
+# The page
+
+
+def test_page_follows_a_watch_while_it_is_open(cluster: Cluster, kubectls: tuple[Kubectl, ...], tmp_path: Path) -> None:
+    place = Place.make(tmp_path, cluster.kubeconfig("admin"))
+    proxy, page_port = free_ports(2)
+    with (
+        web(place, "--port", str(proxy), "--web-port", str(page_port)) as page,
+        faults.namespace(cluster, "page") as name,
+        subprocess.Popen(
+            [kubectls[-1].path, "get", "configmaps", "-n", name, "--watch-only"],
+            env={**place.environ, "KUBECONFIG": page.exported},
+            stdout=subprocess.PIPE,
+        ) as watching,
+    ):
+
+        def comment() -> str:
+            flows = json.loads(page.get("/flows")[1])
+            return next((flow["comment"] for flow in flows if "watch=true" in flow["request"]["path"]), "")
+
+        def grows(events: int) -> bool:
+            add(cluster, name, f"n{time.monotonic_ns()}")
+            found = re.search(r": (\d+) events?", comment())
+            return found is not None and int(found[1]) >= events
+
+        try:
+            wait_for(lambda: grows(1), "the first event")
+            wait_for(lambda: grows(4), "more events")
+            (flow,) = [one for one in json.loads(page.get("/flows")[1]) if "watch=true" in one["request"]["path"]]
+            shown = page.get(f"/flows/{flow['id']}/response/content/Kubernetes.json")[1].decode()
+            assert re.search(r"\+\d.* ADDED ", shown)
+        finally:
+            watching.terminate()
