@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from analyzers.decode import body
 from analyzers.decode.body_reader import BodyReader
@@ -20,12 +21,18 @@ logger = logging.getLogger("mitmkube")
 # A few kilobytes of gzip can hold gigabytes: a reader gets them in pieces.
 _PIECE_BYTES = 256 * 1024
 
+# How long a reader may keep everything else waiting: each time, and when its body has ended.
+_TURN_SECONDS, _LAST_SECONDS = 0.02, 1.0
+# A reader that is so far behind is hopelessly slow, and what it has not read is held in memory.
+_BEHIND_BYTES = 8 << 20
+
 
 class BodyTap:
     """Set as a message's ``stream``; mitmproxy calls it with every chunk, and with b"" at the end.
 
     ``keep`` bytes of the beginning are kept, as they are on the wire. ``later`` puts off what the reader has to do
-    until the chunk is on its way; ``changed`` is called each time that the reader has read on.
+    until the chunk is on its way; ``changed`` is called each time that the reader has read on. A reader that cannot
+    keep up is given up: a few kilobytes on the wire can be minutes of work.
     """
 
     def __init__(
@@ -45,7 +52,10 @@ class BodyTap:
         self._keep = keep
         self._content_encoding = content_encoding
         self._inflate = body.Decoder(content_encoding) if reader is not None else None
-        self._unread: list[tuple[bytes, float]] = []
+        self._unread: deque[tuple[bytes, float]] = deque()
+        self._unread_bytes = 0
+        self._pieces: Iterator[tuple[bytes, float]] = iter(())
+        self._waits = False
         self._clock = clock
         self._later = later
         self._changed = changed
@@ -58,26 +68,62 @@ class BodyTap:
                 self._kept_bytes += min(room, len(chunk))
             if self.reader is not None:
                 self._unread.append((chunk, self._clock()))
+                self._unread_bytes += len(chunk)
                 if self._later is None:
                     self.read()
-                elif len(self._unread) == 1:
-                    self._later(self.read)
+                elif self._unread_bytes > _BEHIND_BYTES:
+                    self._give_up()
+                elif not self._waits:
+                    self._waits = True
+                    self._later(self._read_on)
         return chunk
 
     def read(self) -> None:
         """Let the reader catch up with what went by."""
-        if self.reader is None or self._inflate is None or not self._unread:
-            return
-        unread, self._unread = self._unread, []
+        if self._read(_LAST_SECONDS):
+            self._give_up()
+
+    def _read_on(self) -> None:
+        self._waits = self._read(_TURN_SECONDS)
+        if self._waits and self._later is not None:
+            self._later(self._read_on)
+
+    def _read(self, seconds: float) -> bool:
+        """Let the reader read for so long. Returns whether something is left."""
+        if self.reader is None:
+            return False
+        until = self._clock() + seconds
+        changed = left = False
         try:
-            for chunk, came in unread:
-                for piece in self._inflate.pieces(chunk, _PIECE_BYTES):
-                    self.reader.feed(piece, came)
+            while (piece := self._next()) is not None:
+                self.reader.feed(*piece)
+                changed = True
+                if left := self._clock() >= until:
+                    break
         except Exception:  # the body goes on all the same
             logger.exception("a body could not be read as it passed")
-            self.reader = None
-        if self._changed is not None:
+            self._give_up()
+        if changed and self._changed is not None:
             self._changed()
+        return left
+
+    def _next(self) -> tuple[bytes, float] | None:
+        """What is to be read next, its Content-Encoding undone, and the time at which it came."""
+        while (piece := next(self._pieces, None)) is None and self._unread:
+            chunk, came = self._unread.popleft()
+            self._unread_bytes -= len(chunk)
+            self._pieces = self._inflated(chunk, came)
+        return piece
+
+    def _inflated(self, chunk: bytes, came: float) -> Iterator[tuple[bytes, float]]:
+        assert self._inflate is not None
+        for piece in self._inflate.pieces(chunk, _PIECE_BYTES):
+            yield piece, came
+
+    def _give_up(self) -> None:
+        self.reader = None
+        self._unread.clear()
+        self._pieces = iter(())
 
     @property
     def complete(self) -> bool:

@@ -184,13 +184,13 @@ class Recorder:
         self._tunnels.watchers.pop(flow.request, None)  # it holds the flow, so nothing else would let go of it
         if record is None or STRANGER in flow.metadata:
             return  # someone without the password is not part of what we report on
+        record.response_tap.read()
         if flow.response is not None and flow.response.timestamp_end is None:
             flow.response.timestamp_end = time.time()  # a watch that its client ended
         self._sink(self._exchange(record, live=live), flow)
 
     def _exchange(self, record: _Open, *, live: bool) -> Exchange:
         flow = record.flow
-        record.response_tap.read()
         lifted = self._tunnels.lifted.get(flow.request)
         return flow_to_exchange.exchange(
             flow,
