@@ -44,7 +44,11 @@ class HarRecording:
         self._missing: set[int] = set()
         self._waiting: list[tuple[int, str, tuple[Finding, ...]]] = []
         self._still_open: dict[int, str] = {}
-        self.add = Analysis(self._take, still_open=(self._take_open,), at_rest=self._write)
+        try:
+            self.add = Analysis(self._take, still_open=(self._take_open,), at_rest=self._write)
+        except BaseException:  # a signal: starting a thread takes its time
+            self._file.discard()
+            raise
         self.look = self.add.look
 
     def finish(self, story: Story) -> None:

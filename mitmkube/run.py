@@ -68,13 +68,17 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
-    session = Session(options.har, options.keep_flows)
     proxy = EarlyProxy()
+    session = Session(options.har, options.keep_flows)
     try:
-        ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
-        prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
-        started = time.time()
-        process = signals.start(prepared.argv, prepared.environ)
+        try:
+            ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
+            prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
+            started = time.time()
+            process = signals.start(prepared.argv, prepared.environ)
+        except BaseException:
+            session.discard()
+            raise
         ending = child.wait(process)
         try:
             await proxy.serve(prepared.upstreams, session.take, session.look, options.limits, folder, ending.done)
@@ -100,9 +104,6 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
             unasked = await ask(prepared, Story.of(kept.exchanges, info, left_out=kept.left_out))
             await proxy.settle()
             info = replace(info, notices=unasked)
-    except (child.CannotStart, SystemExit):
-        session.discard()
-        raise
     finally:
         notices = prepared.carry_back()
         await proxy.stop()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mitmkube.run import RunOptions, run
+from proxy_addons.limits import Limits
 from tests.mitmkube.commands import CLIENT, SECONDS, Place, python
 
 ONE_LINE = b"mitmkube: an error of mitmkube's own: ImportError: it is broken (MITMKUBE_DEBUG=1 shows where)\n"
@@ -99,3 +101,21 @@ def test_command_that_ended_unconnected_needs_no_more_of_mitmproxy(no_cluster: P
     assert done.returncode == 0
     assert b"Nothing was sent through the proxy" in done.stderr
     assert list(no_cluster.runtime.iterdir()) == []
+
+
+@pytest.mark.parametrize(("where", "what"), [("mitmkube.authority", "create"), ("mitmkube.har_recording", "Analysis")])
+@pytest.mark.parametrize("error", [OSError("no space left"), SystemExit(143)])
+def test_nothing_is_left_of_a_run_whose_command_was_never_started(
+    place: Place, monkeypatch: pytest.MonkeyPatch, where: str, what: str, error: BaseException
+) -> None:
+    """A full disk, or a signal at the wrong moment."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(f"{where}.{what}", fails)
+    options = RunOptions(argv=CLIENT, keep_flows=100, limits=Limits(), har=place.work / "har")
+    with pytest.raises(type(error)):
+        run(options, place.environ)
+    assert list(place.work.iterdir()) == []
+    assert list(place.runtime.iterdir()) == []
