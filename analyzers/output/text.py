@@ -112,7 +112,7 @@ def _no_failure(story: Story, marks: bool, width: int) -> list[Line]:
         return [_failed_head(marks, "before any request"), *_sentence(said, width)]
     if info.exit_status not in (None, 0):
         missing = _missing_types(story)
-        why = "; ".join(missing) if missing else f"the reason is in what {_program(story)} printed."
+        why = "; ".join(missing) or _own_exit(story) or f"the reason is in what {_program(story)} printed."
         said = f"{name} exited {info.exit_status}, but no request failed: {why}"
         return [_failed_head(marks, "and not at a request"), *_sentence(said, width)]
     head: Span = ("✓ " if marks else "ok: ", "bold green")
