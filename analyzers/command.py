@@ -246,6 +246,11 @@ class Story:
         return tuple(verdict for verdict in self.verdicts if verdict.raised and verdict is not self.cause)
 
     @property
+    def failures(self) -> tuple[Verdict, ...]:
+        """The raised verdicts, the cause first."""
+        return (() if self.cause is None else (self.cause,)) + self.others
+
+    @property
     def notices(self) -> tuple[str, ...]:
         """What mitmkube has to say of the command, and of clocks that disagree where no finding does."""
         if self.finding is not None and self.finding.rule == "auth-clock-skew":

@@ -8,7 +8,7 @@ exchange is made and taken out of the headers there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -203,6 +203,22 @@ class Exchange:
     def api_path(self) -> str:
         """The request's path and query as the API server sees them."""
         return self.request.path.removeprefix(self.path_prefix) or "/"
+
+    @property
+    def held_bytes(self) -> int:
+        """What both bodies take in memory."""
+        response = self.response
+        return len(self.request.body or b"") + len((response.body if response is not None else b"") or b"")
+
+    def without_bodies(self) -> Exchange:
+        """The same with no bodies; one that there was is then no longer complete."""
+        request, response = self.request, self.response
+        return replace(
+            self,
+            request=replace(request, body=None, body_complete=request.body_complete and not request.body),
+            response=response
+            and replace(response, body=None, body_complete=response.body_complete and not response.body),
+        )
 
     @property
     def tunnel(self) -> bool:

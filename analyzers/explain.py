@@ -47,12 +47,11 @@ def explain(passages: Iterable[Passage]) -> Iterator[Item]:
 
 def _item(passage: Passage) -> Item:
     story = Story.of([_shown(one) for one in passage.exchanges], passage.info)
-    ordered = ([story.cause] if story.cause is not None else []) + list(story.others)
     cause = story.cause.exchange.id if story.cause is not None else 0
     return Item(
         kind=passage.kind,
         line=passage.lines.get(cause, passage.line),
-        findings=tuple(finding for verdict in ordered for finding in verdict.findings),
+        findings=tuple(finding for verdict in story.failures for finding in verdict.findings),
         notes=(*_unknown(story), *passage.notes, *_harmless(story), *story.notes, *_repeated(passage)),
         story=story,
     )

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from mitmkube import stderr
-from mitmkube.errors import UserError
+from mitmkube.errors import BAD_INPUT, UserError
 from proxy_addons.limits import BODY_BYTES, STREAM_BYTES, Limits
 
-BAD_INPUT = 2
 # Fewer would not hold a beginning, an end and a failure between them; a request without its bodies takes a few KB.
 FEWEST_KEPT, KEPT = 100, 5_000
 _UNITS = {"K": 1 << 10, "M": 1 << 20}
@@ -30,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UserError as error:
-        stderr.write(f"mitmkube: {' '.join(str(error).split())}\n")
+        stderr.say(str(error))
         return own_error if error.status is None else error.status
     except KeyboardInterrupt:
         return 130

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+BAD_INPUT = 2
+"""The exit status of what cannot be used as it was given."""
+
 
 class UserError(Exception):
     """One line for a person: what happened and what to do. Printed without a traceback.

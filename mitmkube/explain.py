@@ -12,12 +12,11 @@ from typing import TextIO
 from analyzers.explain import Item, explain
 from analyzers.output import explained
 from mitmkube import reading, stderr, stdout
-from mitmkube.errors import UserError
+from mitmkube.errors import BAD_INPUT, UserError
 
 # A file smaller than this is read before a bar could be looked at.
 WORTH_A_BAR = 16 << 20
 LARGEST_WIDTH = 100
-BAD_INPUT = 2
 
 
 def explain_files(names: Sequence[str], environ: Mapping[str, str], *, as_json: bool = False) -> int:
@@ -29,7 +28,7 @@ def explain_files(names: Sequence[str], environ: Mapping[str, str], *, as_json: 
     if names.count(reading.STDIN) > 1:
         raise UserError("stdin can be read once; name - only once")
     if reading.STDIN in names and sys.stdin is not None and sys.stdin.isatty():
-        stderr.write("mitmkube: paste what went wrong, then press Ctrl-D\n")
+        stderr.say("paste what went wrong, then press Ctrl-D")
     with stdout.writing(encoding="utf-8" if as_json else None) as out:
         if (_as_json if as_json else _as_text)(_items(names), out, environ):
             return BAD_INPUT
@@ -66,7 +65,7 @@ def _as_text(items: Explained, out: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def _said(error: UserError) -> bool:
-    stderr.write(f"mitmkube: {error}\n")
+    stderr.say(str(error))
     return True
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 
 from analyzers.classify import worth_classifying
@@ -57,12 +56,12 @@ class Kept:
     def add(self, exchange: Exchange) -> None:
         """Take one exchange, with an id of its own, and let go of others where there are too many."""
         self._held[exchange.id] = exchange
-        self._body_bytes += _body_bytes(exchange)
+        self._body_bytes += exchange.held_bytes
         if self._cures.take(exchange):
             self._cured.add(exchange.id)
         if self._count >= self._edge:
             self._latest.append(exchange.id)
-        elif _body_bytes(exchange) and not worth_classifying(exchange):
+        elif exchange.held_bytes and not worth_classifying(exchange):
             self._heavy_first.append((self._count, exchange.id))
         self._count += 1
         if len(self._latest) > self._edge:
@@ -94,7 +93,7 @@ class Kept:
         failed = worth_classifying(exchange)
         (self._spared if failed or number in self._cured else self._well).append(number)
         self._cured.discard(number)
-        if not failed and _body_bytes(exchange):
+        if not failed and exchange.held_bytes:
             self._heavy[number] = None
 
     def _lighten(self) -> None:
@@ -111,15 +110,15 @@ class Kept:
 
     def _strip(self, number: int) -> None:
         exchange = self._held[number]
-        self._held[number] = _without_bodies(exchange)
-        self._body_bytes -= _body_bytes(exchange)
+        self._held[number] = exchange.without_bodies()
+        self._body_bytes -= exchange.held_bytes
         self._bodies += 1
 
     def _drop(self, number: int) -> None:
         exchange = self._held.pop(number)
         self._heavy.pop(number, None)
         self._dropped.add(number)
-        self._body_bytes -= _body_bytes(exchange)
+        self._body_bytes -= exchange.held_bytes
         self._failures += is_failure(exchange)
         self._request_bytes += exchange.request.body_bytes
         self._response_bytes += exchange.response.body_bytes if exchange.response is not None else 0
@@ -149,17 +148,3 @@ class _Ids:
                     last=first + members.bit_length() - 1,
                     count=members.bit_count(),
                 )
-
-
-def _body_bytes(exchange: Exchange) -> int:
-    response = exchange.response
-    return len(exchange.request.body or b"") + len((response.body if response is not None else b"") or b"")
-
-
-def _without_bodies(exchange: Exchange) -> Exchange:
-    request, response = exchange.request, exchange.response
-    return replace(
-        exchange,
-        request=replace(request, body=None, body_complete=request.body_complete and not request.body),
-        response=response and replace(response, body=None, body_complete=response.body_complete and not response.body),
-    )

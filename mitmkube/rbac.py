@@ -49,7 +49,7 @@ def rbac(options: RbacOptions) -> int:
     with stdout.writing() as out:
         out.write(text)
     for note in _notes(session, wanted, options):
-        _say(note)
+        stderr.say(note)
     return 0
 
 
@@ -63,7 +63,7 @@ def _read(names: Sequence[str]) -> Session:
             for passage in reading.passages(source):
                 session.take(passage.exchanges)
                 for note in passage.notes:
-                    _say(f"{name}: {note}")
+                    stderr.say(f"{name}: {note}")
     return session
 
 
@@ -77,13 +77,9 @@ def _read_audit_log(session: Session, source: Source, name: str) -> None:
                 session.take_event(event)
     if broken.count:
         more = f", and {broken.count - 1} more" if broken.count > 1 else ""
-        _say(f"{name}: line {broken.first} is no audit event{more}; the rest was read")
+        stderr.say(f"{name}: line {broken.first} is no audit event{more}; the rest was read")
     if broken.ends_in:
-        _say(f"{name}: the file breaks off in line {broken.ends_in}; everything before it was read")
-
-
-def _say(text: str) -> None:
-    stderr.write(f"mitmkube: {' '.join(text.split())}\n")
+        stderr.say(f"{name}: the file breaks off in line {broken.ends_in}; everything before it was read")
 
 
 def _chosen(uses: Sequence[Use], options: RbacOptions) -> tuple[Use, ...]:

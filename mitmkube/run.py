@@ -49,7 +49,6 @@ def run(options: RunOptions, environ: Mapping[str, str]) -> int:
         har=options.har and output_files.check_writable(options.har),
         json=options.json and output_files.check_writable(options.json),
     )
-    # Nothing of what is imported is garbage, and looking for some takes a tenth of the start-up.
     try:
         with child.Signals() as signals, _folder(environ) as folder:
             return asyncio.run(_run(options, environ, folder, signals))
@@ -76,14 +75,13 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
             prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)
+            ending = child.wait(process)
+            try:
+                await proxy.serve(prepared.upstreams, session.take, session.look, options.limits, folder, ending.done)
+            except BaseException:
+                await child.stop(process, ending)  # all it could meet is a closed port
+                raise
         except BaseException:
-            session.discard()
-            raise
-        ending = child.wait(process)
-        try:
-            await proxy.serve(prepared.upstreams, session.take, session.look, options.limits, folder, ending.done)
-        except BaseException:
-            await child.stop(process, ending)  # all it could meet is a closed port
             session.discard()
             raise
         started += proxy.held_seconds  # the report is on the command

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from mitmkube import nowhere
 
 
 def write(text: str) -> None:
@@ -14,6 +15,9 @@ def write(text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
     except OSError:
-        # What is left in the buffer would make the interpreter end with a status of its own.
-        with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-            os.dup2(nowhere.fileno(), sys.stderr.fileno())
+        nowhere.send(sys.stderr)
+
+
+def say(text: str) -> None:
+    """A sentence of mitmkube's own, on one line."""
+    write(f"mitmkube: {' '.join(text.split())}\n")

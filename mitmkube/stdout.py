@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from mitmkube import nowhere
 from mitmkube.errors import UserError
 
 
@@ -28,13 +28,7 @@ def writing(*, encoding: str | None = None) -> Iterator[TextIO]:
         yield out
         out.flush()
     except BrokenPipeError:
-        _drop(out)
+        nowhere.send(out)
     except OSError as error:
-        _drop(out)
+        nowhere.send(out)
         raise UserError(f"stdout cannot be written to: {error.strerror or error}") from error
-
-
-def _drop(out: TextIO) -> None:
-    """What is left in the buffer would make the interpreter end with a status of its own."""
-    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123
-        os.dup2(nowhere.fileno(), out.fileno())

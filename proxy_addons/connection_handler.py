@@ -110,7 +110,7 @@ class KubeConnectionHandler(mode_servers.ProxyConnectionHandler):
         for connection, pieces in self._outgoing.items():
             transport = self.transports.get(connection)
             if transport is not None and transport.writer is not None and not transport.writer.is_closing():
-                transport.writer.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                transport.writer.write(b"".join(pieces))
                 self._written.add(connection)
         self._outgoing.clear()
 

@@ -151,6 +151,6 @@ class Relay:
 
 
 def _send(end: End, pieces: list[bytes]) -> commands.SendData:
-    data = end.encrypt(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+    data = end.encrypt(b"".join(pieces))
     pieces.clear()
     return commands.SendData(end.conn, data)

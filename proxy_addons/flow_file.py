@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from mitmproxy import exceptions, http
 from mitmproxy.flow import Flow
@@ -42,17 +43,12 @@ def read(source: Source) -> Iterator[Passage]:
     exchanges = flows.exchanges()
     first = next(exchanges, None)
     if first is not None:
-        ours = (one for found in _chained(first, exchanges) for one in _taken(traffic, found, flows))
+        ours = (one for found in chain((first,), exchanges) for one in _taken(traffic, found, flows))
         for together in group(ours):
             yield Passage(kind="flows", exchanges=together)
     notes = (*traffic.notes, *flows.notes)
     if notes or first is None:
         yield Passage(kind="flows", notes=notes)
-
-
-def _chained(first: Exchange, rest: Iterator[Exchange]) -> Iterator[Exchange]:
-    yield first
-    yield from rest
 
 
 def _taken(traffic: KubernetesTraffic, exchange: Exchange, flows: _Flows) -> Iterator[Exchange]:

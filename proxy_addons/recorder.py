@@ -181,7 +181,7 @@ class Recorder:
     def _end(self, flow: http.HTTPFlow, *, live: bool = False) -> None:
         record = self._open.pop(flow.id, None)
         self._streams.pop(flow.id, None)
-        self._tunnels.watchers.pop(flow.request, None)  # it holds the flow, so nothing else would let go of it
+        self._tunnels.watchers.pop(flow.request, None)
         if record is None or STRANGER in flow.metadata:
             return  # someone without the password is not part of what we report on
         record.response_tap.read()

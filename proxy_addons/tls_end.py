@@ -48,7 +48,7 @@ class End:
                 tls._raise_ssl_error(tls._ssl, size)
             except SSL.Error as raised:
                 self.alert = f"TLS Error: {raised}"
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def encrypt(self, content: bytes) -> bytes:
         """What must go out for ``content``; b"" when the peer has gone."""
@@ -66,7 +66,7 @@ class End:
         pieces: list[bytes] = []
         while (size := _lib.BIO_read(tls._from_ssl, _buffer, _ROOM)) > 0:
             pieces.append(_ffi.buffer(_buffer, size)[:])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     def close_notify(self) -> bytes:
         """What tells the peer that nothing more will come."""

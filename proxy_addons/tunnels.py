@@ -37,7 +37,7 @@ class Tunnels:
         self.upstreams = upstreams
         self.trust = trust or Trust()
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
-        self.watchers: WeakKeyDictionary[http.Request, Watcher] = WeakKeyDictionary()
+        self.watchers: dict[http.Request, Watcher] = {}
         self._by_client: dict[str, Upstream] = {}
         self._refusals: dict[str, str] = {}
 

@@ -33,7 +33,6 @@ def render(story: Story) -> str:
 def document(story: Story) -> dict[str, Any]:
     """The story as the schema's objects."""
     deciding = story.finding
-    ordered = ([story.cause] if story.cause is not None else []) + list(story.others)
     return {
         "schema": SCHEMA,
         "command": command_object(story.info) | {"notices": [redact.text(notice) for notice in story.notices]},
@@ -42,7 +41,7 @@ def document(story: Story) -> dict[str, Any]:
         "totals": _totals(story),
         "findings": [
             finding_object(finding) | {"request": verdict.exchange.id}
-            for verdict in ordered
+            for verdict in story.failures
             for finding in verdict.findings
         ],
         "cause": None

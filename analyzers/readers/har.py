@@ -73,9 +73,9 @@ class _Archive:
                 yield self._passage(tuple(held), self._info(), (note,))
                 held.clear()
                 held_bytes = 0
-            light = exchange if held_bytes < MOST_BYTES or is_failure(exchange) else _without_bodies(exchange)
+            light = exchange if held_bytes < MOST_BYTES or is_failure(exchange) else exchange.without_bodies()
             held.append(light)
-            held_bytes += _body_bytes(light)
+            held_bytes += light.held_bytes
         yield self._passage(tuple(held), self._info())
 
     def _many(self, exchanges: Iterator[Exchange]) -> Iterator[Passage]:
@@ -145,17 +145,3 @@ class _Archive:
 def _broke(broken: Broken) -> str:
     what = "ends in the middle of" if broken.cut else "is broken in"
     return f"the archive {what} line {broken.line}: what stands before that was read"
-
-
-def _body_bytes(exchange: Exchange) -> int:
-    response = exchange.response
-    return len(exchange.request.body or b"") + len((response.body if response is not None else b"") or b"")
-
-
-def _without_bodies(exchange: Exchange) -> Exchange:
-    request, response = exchange.request, exchange.response
-    return replace(
-        exchange,
-        request=replace(request, body=None, body_complete=request.body is None),
-        response=response and replace(response, body=None, body_complete=response.body is None),
-    )

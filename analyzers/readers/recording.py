@@ -13,7 +13,7 @@ _LARGEST = 64 << 20
 
 def read(source: Source) -> Iterator[Passage]:
     """All exchanges as one story. A file that cannot be read whole yields a note that says where it breaks."""
-    text = b""
+    text = bytearray()
     for block in source.blocks():
         text += block
         if len(text) > _LARGEST:
