@@ -257,7 +257,7 @@ def _written(path: Path) -> str:
 
 
 def _changed(change: Change) -> str:
-    if redact.MASK in (change.sent, change.stored):
+    if redact.is_mask(change.sent) or redact.is_mask(change.stored):
         return f"{change.path} changed"
     return f"{change.path} changed from {_value(change.sent)} to {_value(change.stored)}"
 

@@ -30,6 +30,8 @@ _ASSIGNING_OPTIONS = frozenset({
 _SECRET_OPTIONS = _ASSIGNING_OPTIONS | {
     "--token", "--kube-token", "--password", "--docker-password", "--patch", "--overrides",
 }  # fmt: skip
+# Their values grant access wherever they stand; the others may hold anything.
+_GRANTING_OPTIONS = frozenset({"--token", "--kube-token", "--password", "--docker-password", "--from-literal"})
 # A document on the command line may be a Secret's; a go-template and a jsonpath begin otherwise.
 _DOCUMENT = re.compile(r"\s*(?:\{\s*\"|\[\s*\{\s*\")")
 # Options of kubectl and helm that take a value and may stand before the subcommand.
@@ -128,8 +130,11 @@ def display_argv(argv: Sequence[str]) -> tuple[str, ...]:
 
 def _masked(value: str, option: str) -> str:
     """The value of an option; where it is NAME=VALUE, the name stays."""
-    name, equals, _ = value.partition("=")
-    return f"{name}={redact.MASK}" if equals and option in _ASSIGNING_OPTIONS else redact.MASK
+    name, equals, content = value.partition("=")
+    assigns = bool(equals) and option in _ASSIGNING_OPTIONS
+    if option in _GRANTING_OPTIONS:
+        redact.SEEN.add((content if assigns else value).encode("utf-8", "replace"))
+    return f"{name}={redact.MASK}" if assigns else redact.MASK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

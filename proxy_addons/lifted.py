@@ -34,6 +34,7 @@ class Lifted:
             if name.lower() == b"proxy-authorization":
                 for_us = value.decode("latin-1")
             elif redact.is_secret_header(name.decode("latin-1"), value.decode("latin-1")):
+                redact.note_header(name.decode("latin-1"), value.decode("latin-1"))
                 secret.append((place, (name, value)))
             else:
                 kept.append((name, value))

@@ -11,17 +11,24 @@ from dataclasses import replace
 from analyzers.decode.request_info import RequestInfo
 from analyzers.decode.request_info import decode as request_info
 from analyzers.exchange import Exchange, Failure, Request, Response
-from analyzers.redact.bodies import body, without_quoted_values
-from analyzers.redact.header import headers, is_secret_header, split_secret_fields
-from analyzers.redact.net import MASK, text
+from analyzers.redact.bodies import body
+from analyzers.redact.canary import SEEN
+from analyzers.redact.documents import without_quoted_values
+from analyzers.redact.header import headers, is_secret_header, note_header, split_secret_fields
+from analyzers.redact.net import text
+from analyzers.redact.placeholder import MASK, is_mask, mask
 from analyzers.redact.urls import path, url
 
 __all__ = [
     "MASK",
+    "SEEN",
     "body",
     "exchange",
     "headers",
+    "is_mask",
     "is_secret_header",
+    "mask",
+    "note_header",
     "path",
     "split_secret_fields",
     "text",
@@ -33,6 +40,7 @@ __all__ = [
 def exchange(recorded: Exchange) -> Exchange:
     """A copy of ``recorded`` that may be shown and kept."""
     info = None if recorded.tunnel else request_info(recorded.request.method, recorded.api_path)
+    know_names(recorded, info)
     failure, response = recorded.failure, recorded.response
     return replace(
         recorded,
@@ -40,6 +48,18 @@ def exchange(recorded: Exchange) -> Exchange:
         response=_response(response, info) if response is not None else None,
         failure=Failure(phase=failure.phase, message=text(failure.message)) if failure is not None else None,
     )
+
+
+def know_names(recorded: Exchange, info: RequestInfo | None) -> None:
+    """What is asked for, where and of whom is no secret, should a Secret hold the same word."""
+    SEEN.add_name(recorded.cluster)
+    SEEN.add_name(recorded.request.host)
+    if info is not None and info.subresource != "proxy":
+        for said in (info.api_group, info.resource, info.namespace, info.name):
+            SEEN.add_name(said)
+    if recorded.credential is not None:
+        SEEN.add_name(recorded.credential.subject)
+        SEEN.add_name(recorded.credential.username)
 
 
 def _request(request: Request, info: RequestInfo | None) -> Request:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from analyzers.decode.credential import WEBSOCKET_BEARER
 from analyzers.exchange import Headers
-from analyzers.redact.net import MASK, text
+from analyzers.redact.net import text
+from analyzers.redact.placeholder import MASK, mask
 from analyzers.redact.urls import url
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-forwarded-client-cert"})
-_SECRET_HEADER = re.compile(
-    r"^x-remote-|^x-auth-|(?:^|-)(?:tokens?|secrets?|passw(?:or)?d|jwt|apikey|api-key|private-key|access-key"
+_GRANTS = re.compile(
+    r"(?:^|-)(?:tokens?|secrets?|passw(?:or)?d|jwt|apikey|api-key|private-key|access-key|auth-key|key-id"
     r"|authorization|cookie|credentials?|assertion|signature)(?:-|$)"
 )
+_SAYS_WHO = re.compile(r"^x-(?:remote|auth)-|^x-forwarded-client-cert$")
 _HARMLESS_HEADER = re.compile(r"^(?:access-control-|www-authenticate$|proxy-authenticate$)")
 _SCHEMES = frozenset({"bearer", "basic", "negotiate", "digest", "ntlm"})
 
@@ -34,7 +37,8 @@ def _is_secret_name(name: str) -> bool | None:
         return None
     if lowered in _SECRET_HEADERS:
         return True
-    return _SECRET_HEADER.search(lowered) is not None and not _HARMLESS_HEADER.match(lowered)
+    secret = _GRANTS.search(lowered) or _SAYS_WHO.match(lowered)
+    return secret is not None and not _HARMLESS_HEADER.match(lowered)
 
 
 def split_secret_fields(
@@ -44,7 +48,11 @@ def split_secret_fields(
     kept: list[tuple[str, str]] = []
     secret: list[tuple[str, str]] = []
     for name, value in fields:
-        (secret if is_secret_header(name, value) else kept).append((name, value))
+        if is_secret_header(name, value):
+            note_header(name, value)
+            secret.append((name, value))
+        else:
+            kept.append((name, value))
     return tuple(kept), tuple(secret)
 
 
@@ -53,14 +61,54 @@ def headers(fields: Headers) -> Headers:
     return Headers((name, _header_value(name, value)) for name, value in fields)
 
 
+def note_header(name: str, value: str) -> None:
+    """A secret field was seen, and is kept nowhere: from now on its value may stand nowhere in the report."""
+    _header_value(name, value)
+
+
 def _header_value(name: str, value: str) -> str:
     if not is_secret_header(name, value):
         return url(value) if name.lower() in ("location", "referer", "content-location") else text(value)
     lowered = name.strip().lower()
     if lowered == "sec-websocket-protocol":
-        protocols = (protocol.strip() for protocol in value.split(","))
-        return ", ".join(MASK if WEBSOCKET_BEARER in one.lower() else one for one in protocols)
-    scheme, space, _ = value.strip().partition(" ")
+        return ", ".join(_sub_protocol(protocol.strip()) for protocol in value.split(","))
+    if _SAYS_WHO.match(lowered) and not _GRANTS.search(lowered):
+        return mask(value, grants=False)  # a name, which stands elsewhere too
+    if lowered in ("cookie", "set-cookie"):
+        return _cookies(value)
+    scheme, space, credential = value.strip().partition(" ")
     if lowered.endswith("authorization") and space and scheme.lower() in _SCHEMES:
-        return f"{scheme} {MASK}"
-    return MASK
+        if scheme.lower() == "basic":
+            mask(_password(credential.strip()))
+        return f"{scheme} {mask(credential.strip()) or MASK}"
+    return mask(value)
+
+
+def _sub_protocol(protocol: str) -> str:
+    at = protocol.lower().find(WEBSOCKET_BEARER)
+    if at < 0:
+        return protocol
+    encoded = protocol[at + len(WEBSOCKET_BEARER) :]
+    mask(_decoded(encoded))
+    return mask(encoded) or MASK
+
+
+def _cookies(value: str) -> str:
+    """Each cookie's value is a secret; what else a Set-Cookie says of it is none."""
+    for cookie in value.split(";"):
+        name, equals, content = cookie.strip().partition("=")
+        if equals and name.lower() not in ("path", "domain", "expires", "max-age", "samesite"):
+            mask(content)
+    return mask(value, grants=False)
+
+
+def _password(encoded: str) -> bytes:
+    return _decoded(encoded).partition(b":")[2]
+
+
+def _decoded(encoded: str) -> bytes:
+    plain = encoded.replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
+    except ValueError:
+        return b""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-MASK = "[redacted]"
-URL_MASK = "REDACTED"
-"""In URLs, where brackets mean an IPv6 address."""
+from analyzers.redact.placeholder import ANY_MASK, ANY_URL_MASK, mask, url_mask
 
 # One cheap look decides for nearly every string that the patterns need not be tried. Plain search of lowered text is
 # tens of times faster than one pattern of alternatives where a body is long.
@@ -14,7 +13,8 @@ _WORDS = (
     "eyj", "eya", "ewo", "zxlk", "-----begin", "ls0tls1crudj", "k8s-aws-v1", "ya29.", "bearer", "basic", "authoriz",
     "://", "pass", "token", "secret", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat",
     "glpat", "xox", "aiza", "sha256~", "hvs.", "error found in", "pwd", "credential", "x-amz", "x-goog", "connection",
-    "cookie",
+    "cookie", "sk_live_", "rk_live_", "npm_", "pypi-", "dop_v1_", "dckr_pat_", "hvb.", "age-secret-key", "sg.",
+    "shpat_", "curl",
 )  # fmt: skip
 _BOOTSTRAP = re.compile(r"[a-z0-9]\.[a-z0-9]{16}")
 NAMES = (
@@ -36,51 +36,82 @@ _SHAPES = (
     r"k8s-aws-v1\.[\w-]+",
     r"ya29\.[\w.-]+",
     r"\b(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|xox[a-z]-[\w-]{8,}|AIza[\w-]{30,})",
-    r"\b(?:sha256~[\w-]{40,}|hvs\.[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}\b)",
+    r"\b(?:sha256~[\w-]{40,}|hv[sb]\.[\w-]{16,}|(?:AKIA|ASIA)[0-9A-Z]{16}\b)",
+    r"\b(?:[sr]k_live_\w{16,}|npm_\w{30,}|pypi-[\w-]{40,}|dop_v1_[0-9a-f]{40,}|dckr_pat_[\w-]{20,}|shpat_\w{20,})",
+    r"\b(?:AGE-SECRET-KEY-1[0-9A-Z]{40,}|SG\.[\w-]{16,}\.[\w-]{16,})",
     # Bootstrap tokens; a name like that with a time in it belongs to an Event.
     r"(?<![\w.-])[a-z0-9]{6}\.(?!1[5-9a-f][0-9a-f]{14}(?![\w.-]))[a-z0-9]{16}(?![\w.-])",
     # Words that say what follows them: a header, an option, an assignment, a field of JSON.
     r"(?i:(?P<keep>authorization[\"']?\s*[:=]\s*[\\\"']*(?:(?:bearer|basic|negotiate|digest)\s+)?)"
-    r"(?!\[redacted\]|<masked>|(?:bearer|basic)\b)[^\s\"'\\]+)",
+    r"(?!" + ANY_MASK + r"|<masked>|(?:bearer|basic)\b)[^\s\"'\\]+)",
     r"(?P<keep>\b(?i:bearer|basic)\s+)(?=[\w.~+/-]*(?:[0-9_~+/=]|[a-z][A-Z]))[\w.~+/=-]{8,}",
     r"(?i:(?P<keep>(?:^|(?<=\s))--" + NAMES + r"\s+)(?![-\[])[^\s\"']+)",
-    r"(?i:(?P<keep>(?:^|(?<=[\s?&;,='\"`]))-{0,2}" + NAMES + r"=[\"']?)(?!\[redacted\]|REDACTED)[^\s&\"'`,;]+)",
+    r"(?i:(?P<keep>(?:^|(?<=[\s?&;,='\"`]))-{0,2}"
+    + NAMES
+    + r"=[\"']?)(?!"
+    + ANY_MASK
+    + "|"
+    + ANY_URL_MASK
+    + r")[^\s&\"'`,;]+)",
     r"(?i:(?P<keep>\\{0,8}[\"']"
     + NAMES
-    + r"\\{0,8}[\"']\s*:\s*(?P<quote>\\{0,8}[\"']))(?!\[redacted\])(?:(?!(?P=quote)).)+)",
+    + r"\\{0,8}[\"']\s*:\s*(?P<quote>\\{0,8}[\"']))(?!"
+    + ANY_MASK
+    + r")(?:(?!(?P=quote)).)+)",
     r"(?i:(?P<keep>(?:^|(?<=[\s\"'`+]))[\"']?(?:"
     + NAMES
-    + r"|client_key)[\"']?\s{1,40}=\s{0,40}[\"'])(?!\[redacted\])[^\"'\n]+)",
-    r"(?i:(?P<keep>\b(?:set-)?cookie:[ \t]*)(?!\[redacted\])[^\s\"'].*)",
+    + r"|client_key)[\"']?\s{1,40}=\s{0,40}[\"'])(?!"
+    + ANY_MASK
+    + r")[^\"'\n]+)",
+    r"(?i:(?P<keep>\b(?:set-)?cookie:[ \t]*)(?!" + ANY_MASK + r")[^\s\"'].*)",
+    r"(?P<keep>\bcurl [^\n]{0,400}?(?:^|\s)(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)(?!" + ANY_MASK + r")[^\s\"']+",
     r"(?i:(?P<keep>x-(?:amz|goog)-(?:signature|credential|security-token)=)[^\s&\"']+)",
     # kubeconfig and the like: the whole line is a key and its value.
-    r"(?im:(?P<keep>^[ \t]*(?:- )?" + NAMES + r":[ \t]+)(?!\[redacted\]|[|>]?[ \t]*$|" + _FIELD_ERRORS + r")\S.*$)",
+    r"(?im:(?P<keep>^[ \t]*(?:- )?"
+    + NAMES
+    + r":[ \t]+)(?!"
+    + ANY_MASK
+    + r"|[|>]?[ \t]*$|"
+    + _FIELD_ERRORS
+    + r")\S.*$)",
     # Older API servers quote what they could not decode.
     r"(?s:(?P<keep>error found in #\d+ byte of ).*)",
 )
 _NET = tuple(re.compile(shape, re.ASCII) for shape in _SHAPES)
-_USER_INFO_ANYWHERE = re.compile(r"\b([a-z][a-z0-9+.-]{0,20}://)[^\s/\"'<>@\\]+@", re.IGNORECASE)
+_USER_INFO_ANYWHERE = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)([^\s/\"'<>@\\]+)@", re.IGNORECASE)
 
 
 def text(value: str) -> str:
     """Free text with the shapes of secrets masked: the last net, after structure."""
-    return net(value, MASK)
+    return net(value, mask)
 
 
-def net(value: str, mask: str) -> str:
-    """``text`` with another mask."""
+def net(value: str, masked: Callable[[str], str]) -> str:
+    """``text`` with other placeholders: ``masked`` makes one of a secret."""
     if len(value) < 5 or value in _harmless:
         return value
     if not _is_suspect(value.lower()):
         _remember(value)
         return value
+    return through(value, masked)
 
-    def masked(found: re.Match[str]) -> str:
-        return found.groupdict().get("keep", "") + mask
+
+def through(value: str, masked: Callable[[str], str]) -> str:
+    """Every shape tried, without the first look."""
+
+    def replaced(found: re.Match[str]) -> str:
+        keep = found.groupdict().get("keep", "")
+        return keep + masked(found[0][len(keep) :])
 
     for shape in _NET:
-        value = shape.sub(masked, value)
-    return _USER_INFO_ANYWHERE.sub(rf"\1{URL_MASK}@", value)
+        value = shape.sub(replaced, value)
+    return _USER_INFO_ANYWHERE.sub(lambda found: f"{found[1]}{user_info_mask(found[2])}@", value)
+
+
+def user_info_mask(user_info: str) -> str:
+    """For ``user:password`` in a URL; the password alone is the secret."""
+    _, colon, password = user_info.partition(":")
+    return url_mask(password if colon else user_info)
 
 
 # A session says the same few hundred things in every message: header values, kinds, names of fields and managers.

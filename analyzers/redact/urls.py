@@ -5,32 +5,45 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_plus
 
-from analyzers.decode.request_info import decode as request_info
-from analyzers.redact.net import URL_MASK, net, text
+from analyzers.redact.net import net, text, user_info_mask
+from analyzers.redact.placeholder import IS_URL_MASK, URL_MASK, url_mask
 
-_USER_INFO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*:)?//[^/?#]*@")
+_USER_INFO = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*:)?//([^/?#]*)@")
 _SECRET_PARAMETER = re.compile(
     r"token|passw|secret|signature|api.?key|access.?key|private.?key|credential|authorization|assertion|jwt|session"
-    r"|^(?:sig|key|code|auth|pwd|pass)$"
+    r"|^(?:sig|key|code|auth|pwd|pass)$|^(?:code_verifier|samlrequest|samlresponse|relaystate|state|nonce)$"
+)
+# Behind any path prefix. The second is how the first was written before Kubernetes 1.4.
+_PROXIED = re.compile(
+    r"(.*?/api/v1/(?:(?:namespaces/[^/]+/(?:pods|services)|nodes)/[^/]+/proxy"
+    r"|proxy/(?:namespaces/[^/]+/(?:pods|services)|nodes)/[^/]+))(/.*|)",
+    re.DOTALL,
+)
+# What monitoring asks everywhere, and the kubelet's own.
+_KNOWN_PATH = re.compile(r"|/|/(?:healthz|readyz|livez|metrics|version|index\.html)/?")
+_KUBELET_PATH = re.compile(
+    r"/(?:healthz/[a-z]+|metrics/(?:cadvisor|probes|resource)|configz|pods|runningpods|logs|stats/summary|spec"
+    r"|(?:run|exec|attach|portForward|containerLogs|checkpoint)/[a-z0-9.-]+/[a-z0-9.-]+(?:/[a-z0-9-]+)?)/?"
 )
 
 
 def url(value: str) -> str:
     """A URL without user info and without what its query may give away."""
-    return path(_USER_INFO.sub(lambda found: f"{found[1] or ''}//{URL_MASK}@", value, count=1))
+    return path(_USER_INFO.sub(lambda found: f"{found[1] or ''}//{user_info_mask(found[2])}@", value, count=1))
 
 
 def path(value: str) -> str:
     """A path and query: tokens and the like masked, and all of a command (``kubectl exec``) but its first word.
 
-    What is sent through the API server to a pod, service or node keeps its path, and of its query only the names.
+    Of what is sent through the API server to a pod, a service or a node, the application's own path is masked, unless
+    it is a well-known one, and of its query all but the names.
     """
     before, mark, rest = value.partition("?")
+    proxied = _PROXIED.match(before)
+    shown = text(proxied[1]) + _application_path(proxied[2], "/nodes/" in proxied[1]) if proxied else text(before)
     if not mark:
-        return text(value)
+        return shown
     query, hash_mark, fragment = rest.partition("#")
-    info = request_info("GET", before)
-    proxied = info.subresource == "proxy" or info.verb == "proxy"
     pairs = []
     commands = 0
     for pair in query.split("&"):
@@ -38,16 +51,37 @@ def path(value: str) -> str:
         lowered = unquote_plus(key).lower()
         if lowered in ("command", "cmd"):
             commands += 1
-            content = _first_word(content) if commands == 1 else URL_MASK
-        elif content and lowered != "continue" and (proxied or _SECRET_PARAMETER.search(lowered)):
-            content = URL_MASK
+            content = _first_word(content) if commands == 1 else _hidden(content, grants=False)
+        elif _SECRET_PARAMETER.search(lowered) and lowered != "continue":
+            content = _hidden(content)
+        elif proxied:
+            content = _hidden(content, grants=False)
         elif lowered != "continue":
-            content = net(content, URL_MASK)
-        pairs.append(key + equals + content)
-    return text(before) + mark + "&".join(pairs) + (hash_mark + net(fragment, URL_MASK) if hash_mark else "")
+            content = net(content, url_mask)
+        pairs.append(text(key) + equals + content)
+    return shown + mark + "&".join(pairs) + (hash_mark + net(fragment, url_mask) if hash_mark else "")
+
+
+def form(content: str) -> str:
+    """A body of type application/x-www-form-urlencoded: the names stay, and values that no secret's name introduces."""
+    return path(f"?{content}")[1:]
+
+
+def _application_path(path: str, of_kubelet: bool) -> str:
+    if _KNOWN_PATH.fullmatch(path) or (of_kubelet and _KUBELET_PATH.fullmatch(path)):
+        return path
+    return "/" + _hidden(path.removeprefix("/"), grants=False)
+
+
+def _hidden(content: str, *, grants: bool = True) -> str:
+    """By what it says, so that it is the same placeholder however it is written. A placeholder stays one."""
+    return content if IS_URL_MASK.fullmatch(content) else url_mask(unquote_plus(content), grants=grants)
 
 
 def _first_word(command: str) -> str:
     found = re.match(r"(?:(?!%20|%09|%0a|%3d)[^+= ])*", command, re.IGNORECASE)
     word = found[0] if found else ""
-    return word if len(word) == len(command) else f"{word}+{URL_MASK}"
+    if len(word) == len(command):
+        return word
+    rest = re.sub(r"^(?:[+= ]|%20|%09|%0a|%3d)", "", command[len(word) :], flags=re.IGNORECASE)
+    return f"{word}+{_hidden(rest, grants=False) or URL_MASK}"

@@ -345,7 +345,7 @@ def test_failure_before_the_host_is_known_is_held_back_until_it_is() -> None:
         ("/api/kubernetes/apis/apps/v1/deployments", "/api/kubernetes"),  # OpenShift's console
         ("/clusters/kind/api/v1/nodes?limit=1", "/clusters/kind"),  # Headlamp
         ("/apis/apps/v1/namespaces/a/deployments", ""),
-        ("/api/v1/namespaces/a/services/b/proxy/api/v1/pods", ""),
+        ("/api/v1/namespaces/a/services/b/proxy/healthz", ""),
     ],
 )
 def test_path_of_the_api_is_told_from_what_a_console_puts_before_it(path: str, prefix: str) -> None:
