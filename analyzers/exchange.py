@@ -70,7 +70,7 @@ class Request:
     scheme: str = "https"
     host: str = ""
     port: int = 443
-    path: str = "/"
+    path: str = field(default="/", repr=False)
     http_version: str = "HTTP/1.1"
     headers: Headers = field(default_factory=Headers)
     body: bytes | None = field(default=None, repr=False)
@@ -112,7 +112,7 @@ class Response:
     """
 
     status: int
-    reason: str = ""
+    reason: str = field(default="", repr=False)
     http_version: str = "HTTP/1.1"
     headers: Headers = field(default_factory=Headers)
     body: bytes | None = field(default=None, repr=False)
@@ -136,7 +136,7 @@ class Failure:
     """
 
     phase: FailurePhase
-    message: str
+    message: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
@@ -89,7 +89,7 @@ class StepState(StrEnum):
 class Evidence:
     """One fact and where it stands: ``where`` is a place a reader can find, such as "response body, message"."""
 
-    text: str
+    text: str = field(repr=False)
     where: str
 
 
@@ -100,7 +100,7 @@ class Fix:
 
     text: str
     by: str = "you"
-    commands: tuple[str, ...] = ()
+    commands: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ class Finding:
     category: Category
     hop: Hop
     step: Step
-    summary: str
+    summary: str = field(repr=False)
     evidence: tuple[Evidence, ...]
     fix: tuple[Fix, ...]
 

@@ -15,7 +15,7 @@ _SECRET_END = re.compile(
     r"(?:password|passwd|passphrase|passcode|pwd|token|secret|secretvalue|privatekey|apikey|accesskey|accesskeyid"
     r"|secretkey|accountkey|signingkey|encryptionkey|masterkey|sharedkey|presharedkey|psk|hmackey|keydata|hmac|jwt|otp"
     r"|connectionstring|connectionurl|databaseurl|dsn|webhookurl|credentials?|authorization|bearer|dockerconfigjson"
-    r"|dockercfg|kubeconfig|cookie|sessionid|sastoken|(?<!by)(?<!com)pass)s?$"
+    r"|dockercfg|kubeconfig|cookie|sessionid|sastoken|(?<!by)(?<!com)pass)s?(?:v?\d{1,2})?$"
     r"|^(?:auth|auths|pin|seed|salt|sas|privkey|private)$"
 )
 # Anywhere in a name, unless its end says that the value is something else.

@@ -64,7 +64,7 @@ _SHAPES = (
     + ANY_MASK
     + r")[^\"'\n]+)",
     r"(?i:(?P<keep>\b(?:set-)?cookie:[ \t]*)(?!" + ANY_MASK + r")[^\s\"'].*)",
-    r"(?P<keep>\bcurl [^\n]{0,400}?(?:^|\s)(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)(?!" + ANY_MASK + r")[^\s\"']+",
+    r"(?P<keep>\bcurl\b[^\n]{0,400}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:)(?!" + ANY_MASK + r")[^\s\"']+",
     r"(?i:(?P<keep>x-(?:amz|goog)-(?:signature|credential|security-token)=)[^\s&\"']+)",
     # kubeconfig and the like: the whole line is a key and its value.
     r"(?im:(?P<keep>^[ \t]*(?:- )?"

@@ -22,7 +22,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from analyzers import answer, evidence
+from analyzers import answer, evidence, redact
 from analyzers.client_failure import printed
 from analyzers.finding import Category, Evidence, Finding, Fix, Hop, Rule, Step
 from analyzers.page_maker import maker
@@ -72,7 +72,7 @@ def check(facts: Facts) -> Finding | None:
         return None
     what = "sent a page for a browser" if page else "sent an answer that no API server would send"
     if redirect:
-        what = f"sent the client on to {response.headers.get('Location') or 'another address'}"
+        what = f"sent the client on to {redact.url(response.headers.get('Location')) or 'another address'}"
     server = answer.server(facts)
     where = (f" at {server}" if server else "") + (f" ({who})" if (who := maker(facts)) else "")
     title = _TITLE.search(facts.text)

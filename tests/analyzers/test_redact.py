@@ -31,7 +31,9 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJqYW5lIn0.c2lnbmF0dXJl"
 def plain(shown: Any) -> Any:
     """The same with every placeholder as if it said nothing of what it stands for."""
     if isinstance(shown, str):
-        return re.sub(r"REDACTED-[0-9a-f]{8}-\d+", "REDACTED", re.sub(r"\[redacted:[0-9a-f]{8},len=\d+\]", "[redacted]", shown))
+        return re.sub(
+            r"REDACTED-[0-9a-f]{8}-\d+", "REDACTED", re.sub(r"\[redacted:[0-9a-f]{8},len=\d+\]", "[redacted]", shown)
+        )
     if isinstance(shown, bytes):
         return plain(shown.decode()).encode()
     if isinstance(shown, dict):
@@ -261,7 +263,11 @@ def test_data_of_a_secret_is_hidden_and_its_names_are_kept() -> None:
 
 def test_values_of_a_config_map_are_hidden() -> None:
     config = {"kind": "ConfigMap", "data": {"a": CANARY}, "binaryData": {"b": CANARY}}
-    assert plain(hidden(config)) == {"kind": "ConfigMap", "data": {"a": "[redacted]"}, "binaryData": {"b": "[redacted]"}}
+    assert plain(hidden(config)) == {
+        "kind": "ConfigMap",
+        "data": {"a": "[redacted]"},
+        "binaryData": {"b": "[redacted]"},
+    }
 
 
 def test_patch_of_a_secret_is_known_by_its_url() -> None:

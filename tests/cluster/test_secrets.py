@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 import pytest
 
@@ -18,6 +18,7 @@ from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
 from tests.cluster.kubectl import Kubectl
+from tests.spellings import spellings
 
 # With signs that JSON, URLs, shells and YAML each write in a way of their own.
 CANARY = 'c4n@ry/"one"+two=three&four'
@@ -27,22 +28,6 @@ MANIFEST: dict[str, Any] = {
     "metadata": {"name": "applied"},
     "stringData": {"password": CANARY},
 }
-
-
-def spellings(secret: str) -> set[str]:
-    """The ways in which ``secret`` could stand in a file, each long enough not to be there by chance."""
-    found = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret)}
-    escaped = secret
-    for _ in range(3):
-        escaped = json.dumps(escaped)[1:-1]
-        found.add(escaped)
-    for text in (secret, json.dumps(secret)[1:-1]):
-        for shift in range(3):
-            # What surrounds it decides how its ends are written, so they are left out.
-            whole = base64.b64encode(b"x" * shift + text.encode())
-            inner = whole[4 if shift else 0 :].rstrip(b"=")[:-1].decode()
-            found |= {inner, inner.replace("+", "-").replace("/", "_"), quote(inner, safe="")}
-    return {spelling for spelling in found if len(spelling) >= 12}
 
 
 @dataclass(frozen=True, slots=True)
