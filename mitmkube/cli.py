@@ -132,6 +132,10 @@ def _dispatch(arguments: list[str]) -> int:
                 any_name=options.any_name,
             )
         )
+    if options.command == "redact":
+        from mitmkube.redact import RedactOptions, redact
+
+        return redact(RedactOptions(file=options.file, output=options.output))
     if options.command == "rule":
         from mitmkube.rule import show
 
@@ -228,6 +232,9 @@ def _parser() -> _Parser:
     rbac.add_argument("--refused-only", action="store_true", help="only what was refused")
     rbac.add_argument("--any-name", action="store_true", help="grant for objects of any name, not for those that were "
                       "asked for")  # fmt: skip
+    redact = commands.add_parser("redact", help="clean a HAR that any tool has written, so that it can be shared")
+    redact.add_argument("file", metavar="FILE", help="the archive, gzip or not; - for stdin; it stays as it is")
+    redact.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there instead of to stdout")
     rule = commands.add_parser("rule", help="list what mitmkube recognises, or show the page of one rule")
     rule.add_argument("id", nargs="?", metavar="ID", help="such as rbac-denied")
     commands.add_parser("demo", help="show all this without a cluster, on recorded answers of an API server")

@@ -19,6 +19,7 @@ from analyzers.facts import Facts
 from analyzers.finding import Finding
 from analyzers.output import comment, har
 from analyzers.output.view import above_body
+from analyzers.redact import guard
 
 VIEW = "mitmkube.view"
 """Key of ``flow.metadata``: the text above a body, [request side, response side]."""
@@ -40,12 +41,12 @@ class Annotate:
         facts = Facts.of(exchange)
         info = facts.request_info
         note = _Note(
-            comment=comment.comment(exchange, info, findings),
+            comment=guard.text(comment.comment(exchange, info, findings)),
             mark=comment.mark(findings[0].category) if findings else "",
-            view=above_body(shown, findings),
-            told=har.told(shown, facts, findings),
+            view=guard.text(above_body(shown, findings)),
+            told=guard.document(har.told(shown, facts, findings)),
         )
-        self._loop.call_soon_threadsafe(_write, flow, shown, note)
+        self._loop.call_soon_threadsafe(_write, flow, _guarded(shown), note)
 
     def _shown(self, exchange: Exchange, flow: http.HTTPFlow) -> Exchange:
         """Without secrets. The beginning of a stream that is still open is looked at once, when it grows no more."""
@@ -61,6 +62,15 @@ class Annotate:
         assert shown.response is not None
         self._beginnings[flow] = response.body, shown.response.body
         return shown
+
+
+def _guarded(shown: Exchange) -> Exchange:
+    request, response = shown.request, shown.response
+    return replace(
+        shown,
+        request=replace(request, body=guard.body(request.body)),
+        response=response and replace(response, body=guard.body(response.body)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

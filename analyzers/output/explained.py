@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzers import redact
 from analyzers.explain import Item
+from analyzers.output import last_look
 from analyzers.output.comment import finding_comment
 from analyzers.output.finding_text import finding_lines
 from analyzers.output.json import finding_object
@@ -38,6 +39,11 @@ KINDS = {
 
 def item_object(item: Item, file: str) -> dict[str, Any]:
     """One item of the JSON document; ``file`` is the path as it was given, ``-`` for stdin."""
+    found: dict[str, Any] = last_look.document(_item_object(item, file), item.story)
+    return found
+
+
+def _item_object(item: Item, file: str) -> dict[str, Any]:
     return {
         "file": file,
         "line": item.line,
@@ -67,7 +73,7 @@ def item_text(item: Item, file: str, *, width: int = 80, marks: bool = False, co
     for note in item.notes:
         lines += hanging("  note", redact.text(note), width=width, indent=_INDENT)
     lines.append(line())
-    return coloured(lines, colour=color) if marks else plain(lines)
+    return last_look.text(coloured(lines, colour=color) if marks else plain(lines), item.story)
 
 
 def _others(item: Item, width: int) -> list[Line]:

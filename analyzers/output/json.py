@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analyzers import admission_diff, redact
 from analyzers.command import CommandInfo, Story, Verdict
 from analyzers.identity import claimed, known_as
+from analyzers.output import last_look
 from analyzers.steps import StepLine, steps_of
 from analyzers.streams import stream
 
@@ -32,6 +33,11 @@ def render(story: Story) -> str:
 
 def document(story: Story) -> dict[str, Any]:
     """The story as the schema's objects."""
+    found: dict[str, Any] = last_look.document(_document(story), story)
+    return found
+
+
+def _document(story: Story) -> dict[str, Any]:
     deciding = story.finding
     return {
         "schema": SCHEMA,

@@ -10,6 +10,7 @@ from analyzers import redact, story_notes
 from analyzers.command import Row, Story, Verdict
 from analyzers.finding import StepState
 from analyzers.identity import who_asked
+from analyzers.output import last_look
 from analyzers.output.comment import finding_comment
 from analyzers.output.finding_text import COLOURS, finding_lines
 from analyzers.output.layout import Line, Span, coloured, hanging, harmless, line, plain, wrapped
@@ -66,7 +67,7 @@ def render(
     for notice in (*(note for note in story.notes if note not in said_above), *story.notices):
         lines += hanging("  note", redact.text(notice), width=width, indent=_INDENT)
     lines += _footer(story, steps, width)
-    return coloured(lines, colour=color) if marked else plain(lines)
+    return last_look.text(coloured(lines, colour=color) if marked else plain(lines), story)
 
 
 # The answer

@@ -27,6 +27,7 @@ __all__ = [
     "headers",
     "is_mask",
     "is_secret_header",
+    "know_names",
     "mask",
     "note_header",
     "path",
@@ -39,8 +40,8 @@ __all__ = [
 
 def exchange(recorded: Exchange) -> Exchange:
     """A copy of ``recorded`` that may be shown and kept."""
-    info = None if recorded.tunnel else request_info(recorded.request.method, recorded.api_path)
-    know_names(recorded, info)
+    know_names(recorded)
+    info = _info(recorded)
     failure, response = recorded.failure, recorded.response
     return replace(
         recorded,
@@ -50,8 +51,9 @@ def exchange(recorded: Exchange) -> Exchange:
     )
 
 
-def know_names(recorded: Exchange, info: RequestInfo | None) -> None:
+def know_names(recorded: Exchange) -> None:
     """What is asked for, where and of whom is no secret, should a Secret hold the same word."""
+    info = _info(recorded)
     SEEN.add_name(recorded.cluster)
     SEEN.add_name(recorded.request.host)
     if info is not None and info.subresource != "proxy":
@@ -60,6 +62,10 @@ def know_names(recorded: Exchange, info: RequestInfo | None) -> None:
     if recorded.credential is not None:
         SEEN.add_name(recorded.credential.subject)
         SEEN.add_name(recorded.credential.username)
+
+
+def _info(recorded: Exchange) -> RequestInfo | None:
+    return None if recorded.tunnel else request_info(recorded.request.method, recorded.api_path)
 
 
 def _request(request: Request, info: RequestInfo | None) -> Request:

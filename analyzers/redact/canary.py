@@ -12,6 +12,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 8
@@ -117,6 +118,21 @@ class Seen:
     def stands_in(self, text: str) -> bool:
         """Whether a secret stands in ``text``."""
         return next(self._hits(text), None) is not None
+
+    def place_in(self, document: Any) -> str:
+        """Where in a parsed document a secret stands, ``response.content.text``; "" where none does."""
+        if isinstance(document, dict):
+            parts = ((str(key), value) for key, value in document.items())
+        elif isinstance(document, list):
+            parts = ((str(at), value) for at, value in enumerate(document))
+        else:
+            return "here" if self.stands_in(json.dumps(document, ensure_ascii=False)) else ""
+        for key, value in parts:
+            if self.stands_in(key):
+                return "the name of a field"
+            if place := self.place_in(value):
+                return key if place == "here" else f"{key}.{place}"
+        return ""
 
     def _hits(self, text: str) -> Iterator[bytes]:
         if not self._spellings:

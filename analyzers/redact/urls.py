@@ -38,13 +38,17 @@ def path(value: str) -> str:
     Of what is sent through the API server to a pod, a service or a node, the application's own path is masked, unless
     it is a well-known one, and of its query all but the names.
     """
-    before, mark, rest = value.partition("?")
+    target, hash_mark, fragment = value.partition("#")
+    before, mark, query = target.partition("?")
     proxied = _PROXIED.match(before)
     shown = text(proxied[1]) + _application_path(proxied[2], "/nodes/" in proxied[1]) if proxied else text(before)
-    if not mark:
-        return shown
-    query, hash_mark, fragment = rest.partition("#")
-    pairs = []
+    if mark:
+        shown += mark + _pairs(query, proxied=proxied is not None)
+    return shown + hash_mark + _pairs(fragment, proxied=proxied is not None)
+
+
+def _pairs(query: str, *, proxied: bool) -> str:
+    shown = []
     commands = 0
     for pair in query.split("&"):
         key, equals, content = pair.partition("=")
@@ -58,8 +62,8 @@ def path(value: str) -> str:
             content = _hidden(content, grants=False)
         elif lowered != "continue":
             content = net(content, url_mask)
-        pairs.append(text(key) + equals + content)
-    return shown + mark + "&".join(pairs) + (hash_mark + net(fragment, url_mask) if hash_mark else "")
+        shown.append(net(key, url_mask) + equals + content)
+    return "&".join(shown)
 
 
 def form(content: str) -> str:
