@@ -74,6 +74,7 @@ def _object(value: dict[Any, Any], kind: str) -> dict[str, Any]:
         name = fields.name(str(key))
         found[name.shown] = _field(name, content, own, inner)
     _hide_pair(value, found)
+    _hide_quoted(value, found)
     _know_names(value.get("metadata"))
     return found
 
@@ -162,9 +163,21 @@ def _refusal(value: Any) -> Any:
 
 def _hide_pair(value: dict[Any, Any], found: dict[str, Any]) -> None:
     """``{name: db.password, value: …}``, as parameters are written in many types."""
-    said, content = value.get("name", value.get("key")), value.get("value")
+    content = value.get("value")
+    if content is None:
+        return
+    said = value.get("name", value.get("key"))
     if isinstance(said, str) and isinstance(content, str) and fields.is_secret(said):
         found["value"] = _hidden(content)
+
+
+def _hide_quoted(value: dict[Any, Any], found: dict[str, Any]) -> None:
+    """One cause of a refusal: the field, and what is wrong with its value, which is quoted."""
+    field, message = value.get("field"), value.get("message")
+    if isinstance(field, str) and isinstance(message, str):
+        last = re.sub(r"\[[^\]]*\]", "", field).rpartition(".")[2]
+        if fields.is_secret(last):
+            found["message"] = without_quoted_values(message)
 
 
 def _variable(variable: Any) -> Any:

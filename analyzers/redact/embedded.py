@@ -18,7 +18,7 @@ from analyzers.redact.placeholder import mask
 
 type Redactor = Callable[[Any], Any]
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]{24,}={0,2}\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}+[A-Za-z0-9+/\s]*+={0,2}+\s*+")
 _GZIP_IN_BASE64 = "H4sI"
 _MANIFEST = re.compile(r"^\s*(?:- )?(?:[\"']?kind[\"']?:\s*[\"']?(?:\w*Secret|Config)\b|stringData:)", re.MULTILINE)
 _LIKE_SECRET = re.compile(r"stringData|\"kind\"\s*:\s*\"\w*Secret\"")
@@ -33,7 +33,7 @@ def string(value: str, document: Redactor) -> str:
     """
     if len(value) < 16:
         return text(value)
-    if value.lstrip()[:1] in ("{", "["):
+    if value[0] in "{[ \n\t\r" and value.lstrip()[:1] in ("{", "["):
         found = _json(value, document)
         if found is not None:
             return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from analyzers.redact.net import text
@@ -70,6 +69,8 @@ _REFERENCE = frozenset(
 # A map's keys are whatever somebody wrote, perhaps a token; only what can be a field of the API is remembered.
 _API_FIELD = re.compile(r"(?:f:)?[a-z]{1,20}(?:[A-Z][a-z]{0,20}){0,4}")
 
+_known: dict[str, Name] = {}
+_MOST_KNOWN = 4_096
 _learned: set[str] = set()
 _MOST_LEARNED = 10_000
 
@@ -91,8 +92,12 @@ class Name:
 
 def name(key: str) -> Name:
     """What ``key`` says."""
-    found = _known(key) if len(key) <= 40 and _API_FIELD.fullmatch(key) else _looked_at(key)
-    if not found.secret and found.plain in _learned:
+    found = _known.get(key)
+    if found is None:
+        found = _looked_at(key)
+        if len(key) <= 40 and _API_FIELD.fullmatch(key) and len(_known) < _MOST_KNOWN:
+            _known[key] = found
+    if _learned and not found.secret and found.plain in _learned:
         return Name(found.shown, found.plain, found.applied, secret=True, reference=False)
     return found
 
@@ -107,11 +112,6 @@ def learn(schema: Mapping[str, Any]) -> None:
     for key, told in schema.items():
         if isinstance(told, dict) and told.get("format") == "password" and len(_learned) < _MOST_LEARNED:
             _learned.add(_plain(str(key)))
-
-
-@lru_cache(maxsize=1024)
-def _known(key: str) -> Name:
-    return _looked_at(key)
 
 
 def _looked_at(key: str) -> Name:

@@ -187,6 +187,30 @@ DOCUMENTS: dict[str, Make] = {
         "message": f'spec.x: Invalid value: "--token={secret}": no',
         "code": 422,
     },
+    "refusal that quotes a password": lambda secret: {
+        "kind": "Status",
+        "status": "Failure",
+        "reason": "Invalid",
+        "code": 422,
+        "message": f"Thing x is invalid: spec.adminPassword: Invalid value: {json.dumps(secret)}: too short",
+        "details": {
+            "causes": [
+                {"field": "spec.adminPassword", "message": f"Invalid value: {json.dumps(secret)}: too short"},
+                {
+                    "field": "spec.apiKeys[0]",
+                    "message": f"Unsupported value: {json.dumps(secret)}: supported values: x",
+                },
+            ]
+        },
+    },
+    "refusal that quotes a pod": lambda secret: {
+        "kind": "Status",
+        "status": "Failure",
+        "code": 422,
+        "message": "spec: Forbidden: core.PodSpec{Env: []core.EnvVar{{"
+        f'Name: "DB_PASSWORD", Value: {json.dumps(secret)}'
+        "}}}",
+    },
     "event's message": lambda secret: {"kind": "Event", "message": f"login with password={secret} failed"},
     "printer column": lambda secret: {
         "kind": "Table",
