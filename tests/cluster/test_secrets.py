@@ -58,15 +58,22 @@ type Leave = Callable[..., Traces]
 def leave(cluster: Cluster, fresh_home: Iterator[Path], tmp_path: Path) -> Leave:
     """Runs a command under mitmkube with every output asked for, and with its debugging log on stderr."""
 
-    def through(command: Sequence[str | Path], identity: str | Path = "admin", *, stdin: str | None = None) -> Traces:
+    def through(
+        command: Sequence[str | Path],
+        identity: str | Path = "admin",
+        *,
+        stdin: str | None = None,
+        options: Sequence[str] = (),
+    ) -> Traces:
         home, temporary, out = next(fresh_home), next(fresh_home), next(fresh_home)
         outputs = [f"--report={out / 'report'}", f"--har={out / 'har'}", f"--json={out / 'json'}", "--steps"]
         outcome = run(
-            [sys.executable, "-m", "mitmkube", "run", *outputs, "--", *command],
+            [sys.executable, "-m", "mitmkube", "run", *outputs, *options, "--", *command],
             home=home,
             kubeconfig=identity if isinstance(identity, Path) else cluster.kubeconfig(identity),
             env={"TMPDIR": str(temporary), "MITMKUBE_DEBUG": "1", "OUT": str(out)},
             stdin=stdin,
+            seconds=300,
         )
         files = {
             str(file.relative_to(tmp_path)): file.read_text("utf-8", "replace")
