@@ -71,7 +71,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     session = Session(options.har, options.keep_flows)
     try:
         try:
-            ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
+            ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
             prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
-from mitmkube.plan import OVERLAY, is_overlay, standing_plan
+from mitmkube.plan import OVERLAY, Plan, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
 from proxy_addons.limits import Limits
 
@@ -112,7 +112,7 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     try:
         prepared = standing_plan(environ, chosen.password)
         _keep(folder, chosen)
-        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder))
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder, prepared))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -121,9 +121,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     return 0
 
 
-def _authority(folder: Path) -> bytes:
-    now = dt.datetime.now(dt.UTC)
-    return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
+def _authority(folder: Path, prepared: Plan) -> bytes:
+    return authority.keep(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
 
 
 async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
@@ -134,8 +133,8 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
-    ca = _authority(folder)
     prepared = standing_plan(environ, chosen.password)
+    ca = _authority(folder, prepared)
     tunnels = Tunnels(prepared.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
