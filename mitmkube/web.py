@@ -164,6 +164,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     from mitmproxy.tools.web.master import WebMaster
 
     from mitmkube.proxy import settle_confdir
+    from mitmkube.web_page import HOST, hashed, take_over
     from proxy_addons import connection_handler
     from proxy_addons.contentview import KubernetesView
     from proxy_addons.hook_table import HookTable
@@ -174,6 +175,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
     master.addons.remove(master.addons.get("errorcheck"))  # it would end us before we can say which port is taken
     HookTable.take_over(master.addons)
+    take_over(master)
     connection_handler.install()
     contentviews.add(KubernetesView())
     settle_confdir(folder)
@@ -182,8 +184,8 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
         confdir=str(folder),
         listen_port=chosen.port,
         web_port=chosen.web_port,
-        web_host="127.0.0.1",
-        web_password=chosen.web_password,
+        web_host=HOST,
+        web_password=hashed(chosen.web_password),
         web_open_browser=False,
         web_columns=WEB_COLUMNS,
     )
