@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import fcntl
 import json
-import os
 import secrets
 import shlex
 import signal
@@ -20,8 +18,10 @@ from typing import TYPE_CHECKING
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
+from mitmkube.lock_file import NAME, locked
 from mitmkube.plan import OVERLAY, Plan, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
+from mitmkube.trusted_place import UntrustedPlace
 from proxy_addons.limits import Limits
 
 if TYPE_CHECKING:
@@ -41,16 +41,25 @@ class Settings:
     web_password: str = field(repr=False)
 
 
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where the overlay, the CA and the settings are kept between two starts: 0700."""
+def state_place(environ: Mapping[str, str]) -> Path:
+    """Where the overlay, the CA and the settings are kept between two starts; it need not exist."""
     state = environ.get("XDG_STATE_HOME", "")
     if not Path(state).is_absolute():  # then it does not count, says its specification
         state = str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
+    return Path(state) / "mitmkube" / "web"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """``state_place``, made and 0700. Raises UserError."""
+    place = state_place(environ)
     try:
-        return private_folder(Path(state) / "mitmkube" / "web")
+        return private_folder(place)
     except OSError as error:
+        state = place.parent.parent
         raise UserError(
             f"{state} cannot be written: {error.strerror}; set XDG_STATE_HOME to a folder that can"
+            if not isinstance(error, UntrustedPlace)
+            else f"{state} is not safe: {error.strerror}; set XDG_STATE_HOME to a folder that is yours alone"
         ) from None
 
 
@@ -77,14 +86,16 @@ def _keep(folder: Path, chosen: Settings) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keeps a second one away: it would lead what uses the overlay elsewhere. Raises UserError."""
-    descriptor = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder))
+        except BlockingIOError:
+            raise UserError(
+                "mitmkube web is already running; stop it first, or set XDG_STATE_HOME for another"
+            ) from None
+        except OSError as error:
+            raise UserError(f"{folder / NAME} cannot be locked: {error.strerror}; remove it") from None
         yield
-    except BlockingIOError:
-        raise UserError("mitmkube web is already running; stop it first, or set XDG_STATE_HOME for another") from None
-    finally:
-        os.close(descriptor)
 
 
 def web(
