@@ -16,18 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
-from mitmkube import authority
+from mitmkube import authority, stderr
 from mitmkube.errors import UserError
 from mitmkube.lock_file import NAME, locked
 from mitmkube.plan import OVERLAY, Plan, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
+from mitmkube.standing import AUTHORITY_LIFETIME, Changed, Standing
 from mitmkube.trusted_place import UntrustedPlace
 from proxy_addons.limits import Limits
 
 if TYPE_CHECKING:
     from mitmproxy.tools.web.master import WebMaster
 
-AUTHORITY_LIFETIME = dt.timedelta(days=90)
 DEFAULT_PORT, DEFAULT_WEB_PORT = 8089, 8081
 
 
@@ -123,7 +123,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     try:
         prepared = standing_plan(environ, chosen.password)
         _keep(folder, chosen)
-        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder, prepared))
+        ca = authority.keep(folder, _now(), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, ca)
     except KubeconfigError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -132,8 +133,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     return 0
 
 
-def _authority(folder: Path, prepared: Plan) -> bytes:
-    return authority.keep(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
@@ -144,11 +145,19 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
-    prepared = standing_plan(environ, chosen.password)
-    ca = _authority(folder, prepared)
-    tunnels = Tunnels(prepared.upstreams)
+    standing = Standing(folder, lambda: standing_plan(environ, chosen.password), _now())
+    tunnels = Tunnels(standing.plan.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
+
+    def write(plan: Plan, ca: bytes) -> None:
+        plan.write_overlay(folder / OVERLAY, chosen.port, ca)
+
+    def serve(changed: Changed) -> None:
+        tunnels.upstreams = changed.plan.upstreams
+        if changed.is_ca_new:
+            master.addons.get("tlsconfig").configure({"confdir"})
+
     try:
         recorder = Recorder(tunnels, analysis, analysis.look, limits)
         master = _master([*kube_addons(tunnels), recorder, KeepFlows(keep_flows)], folder, chosen)
@@ -157,16 +166,18 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         await _listening(master, running, chosen)
         # Not before the ports are ours: a start that fails must not lead what was exported elsewhere.
         _keep(folder, chosen)
-        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
-        print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}", flush=True)
+        write(standing.plan, standing.ca)
+        print(f"export KUBECONFIG={shlex.quote(standing.plan.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
-        for notice in prepared.notices:
-            print(f"mitmkube: {notice}", file=sys.stderr)
+        for notice in standing.plan.notices:
+            stderr.say(notice)
+        following = asyncio.create_task(standing.follow(serve, write, stderr.say, _now))
         await running
+        following.cancel()
     finally:
         analysis.finish()
-        for notice in prepared.carry_back():
-            print(f"mitmkube: {notice}", file=sys.stderr)
+        for notice in standing.plan.carry_back():
+            stderr.say(notice)
     return 0
 
 
