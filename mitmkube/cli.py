@@ -115,6 +115,10 @@ def _dispatch(arguments: list[str]) -> int:
         from mitmkube.web import kubeconfig
 
         return kubeconfig(os.environ, options.file)
+    if options.command == "clean":
+        from mitmkube.clean import clean
+
+        return clean(os.environ)
     if options.command == "explain":
         from mitmkube.explain import explain_files
 
@@ -237,5 +241,6 @@ def _parser() -> _Parser:
     redact.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there instead of to stdout")
     rule = commands.add_parser("rule", help="list what mitmkube recognises, or show the page of one rule")
     rule.add_argument("id", nargs="?", metavar="ID", help="such as rbac-denied")
+    commands.add_parser("clean", help="remove what mitmkube wrote for itself and nobody uses any more")
     commands.add_parser("demo", help="show all this without a cluster, on recorded answers of an API server")
     return parser

@@ -17,6 +17,7 @@ from typing import Any
 from analyzers.kubeconfig import Cluster, Kubeconfig
 from analyzers.kubeconfig.syntax import Stanza, dump
 from mitmkube.carry_back import Written, carry_back
+from mitmkube.private_files import write_private
 
 # What the overlay settles itself; everything else of a stanza is kept, also what is yet unknown.
 _SETTLED = ("certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify", "proxy-url")
@@ -45,8 +46,9 @@ class Overlay:
         clusters: Iterable[Cluster] | None = None,
         pod: Kubeconfig | None = None,
     ) -> Overlay:
-        """Write the file, mode 0600, for ``clusters`` (default: all of ``kubeconfig`` that client-go would try).
+        """Write the file, 0600 and at once, so that no client reads half of it.
 
+        It is for ``clusters`` (default: all of ``kubeconfig`` that client-go would try).
         ``proxy_url_for`` gives each cluster a proxy URL with a user name of its own; ``ca_pem`` is the proxy's CA.
         ``pod`` adds a service account's cluster, user, context and current-context. Raises OSError.
         """
@@ -59,10 +61,7 @@ class Overlay:
         ]
         if pod is not None:
             document |= _account(pod)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(dump(document))
+        write_private(path, dump(document).encode())
         return cls(path=path, names=tuple(c.name for c in served), kubeconfig=kubeconfig, document=document)
 
     def environment(self, environ: Mapping[str, str], home: Path, explicit: Path | None = None) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,8 +102,9 @@ def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
 
 
 def proxy_user(invocation: Invocation, cluster: str) -> str:
-    """The user name that stands for ``cluster`` in a proxy-url."""
-    return f"{PROXY_USER}{list(invocation.upstreams).index(cluster) + 1}" if cluster in invocation.upstreams else ""
+    """The user name that stands for ``cluster`` in a proxy-url; the same whatever other clusters come and go."""
+    digest = hashlib.sha256(cluster.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{PROXY_USER}{digest}" if cluster in invocation.upstreams else ""
 
 
 def is_overlay(path: Path) -> bool:

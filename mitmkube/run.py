@@ -18,6 +18,7 @@ from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority, child, output_files
 from mitmkube.early_proxy import EarlyProxy
 from mitmkube.errors import UserError
+from mitmkube.lock_file import locked
 from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
 from mitmkube.session import Session
@@ -60,7 +61,8 @@ def run(options: RunOptions, environ: Mapping[str, str]) -> int:
 def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
     folder = make_private_folder(environ)
     try:
-        yield folder
+        with locked(folder):  # so that nobody takes it for one that was left behind
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -71,7 +73,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     session = Session(options.har, options.keep_flows)
     try:
         try:
-            ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
+            ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
             prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import fcntl
 import json
-import os
 import secrets
 import shlex
 import signal
@@ -18,16 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
-from mitmkube import authority
+from mitmkube import authority, stderr
 from mitmkube.errors import UserError
-from mitmkube.plan import OVERLAY, is_overlay, standing_plan
+from mitmkube.lock_file import NAME, locked
+from mitmkube.plan import OVERLAY, Plan, is_overlay, standing_plan
 from mitmkube.private_files import private_folder, write_private
+from mitmkube.standing import AUTHORITY_LIFETIME, Changed, Standing
+from mitmkube.trusted_place import UntrustedPlace
 from proxy_addons.limits import Limits
 
 if TYPE_CHECKING:
     from mitmproxy.tools.web.master import WebMaster
 
-AUTHORITY_LIFETIME = dt.timedelta(days=90)
 DEFAULT_PORT, DEFAULT_WEB_PORT = 8089, 8081
 
 
@@ -41,16 +41,25 @@ class Settings:
     web_password: str = field(repr=False)
 
 
-def state_folder(environ: Mapping[str, str]) -> Path:
-    """Where the overlay, the CA and the settings are kept between two starts: 0700."""
+def state_place(environ: Mapping[str, str]) -> Path:
+    """Where the overlay, the CA and the settings are kept between two starts; it need not exist."""
     state = environ.get("XDG_STATE_HOME", "")
     if not Path(state).is_absolute():  # then it does not count, says its specification
         state = str(Path(environ.get("HOME") or "~").expanduser() / ".local" / "state")
+    return Path(state) / "mitmkube" / "web"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """``state_place``, made and 0700. Raises UserError."""
+    place = state_place(environ)
     try:
-        return private_folder(Path(state) / "mitmkube" / "web")
+        return private_folder(place)
     except OSError as error:
+        state = place.parent.parent
         raise UserError(
             f"{state} cannot be written: {error.strerror}; set XDG_STATE_HOME to a folder that can"
+            if not isinstance(error, UntrustedPlace)
+            else f"{state} is not safe: {error.strerror}; set XDG_STATE_HOME to a folder that is yours alone"
         ) from None
 
 
@@ -77,14 +86,16 @@ def _keep(folder: Path, chosen: Settings) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keeps a second one away: it would lead what uses the overlay elsewhere. Raises UserError."""
-    descriptor = os.open(folder / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder))
+        except BlockingIOError:
+            raise UserError(
+                "mitmkube web is already running; stop it first, or set XDG_STATE_HOME for another"
+            ) from None
+        except OSError as error:
+            raise UserError(f"{folder / NAME} cannot be locked: {error.strerror}; remove it") from None
         yield
-    except BlockingIOError:
-        raise UserError("mitmkube web is already running; stop it first, or set XDG_STATE_HOME for another") from None
-    finally:
-        os.close(descriptor)
 
 
 def web(
@@ -112,7 +123,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     try:
         prepared = standing_plan(environ, chosen.password)
         _keep(folder, chosen)
-        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder))
+        ca = authority.keep(folder, _now(), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, ca)
     except KubeconfigError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -121,9 +133,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     return 0
 
 
-def _authority(folder: Path) -> bytes:
-    now = dt.datetime.now(dt.UTC)
-    return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
@@ -134,11 +145,19 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
-    ca = _authority(folder)
-    prepared = standing_plan(environ, chosen.password)
-    tunnels = Tunnels(prepared.upstreams)
+    standing = Standing(folder, lambda: standing_plan(environ, chosen.password), _now())
+    tunnels = Tunnels(standing.plan.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
+
+    def write(plan: Plan, ca: bytes) -> None:
+        plan.write_overlay(folder / OVERLAY, chosen.port, ca)
+
+    def serve(changed: Changed) -> None:
+        tunnels.upstreams = changed.plan.upstreams
+        if changed.is_ca_new:
+            master.addons.get("tlsconfig").configure({"confdir"})
+
     try:
         recorder = Recorder(tunnels, analysis, analysis.look, limits)
         master = _master([*kube_addons(tunnels), recorder, KeepFlows(keep_flows)], folder, chosen)
@@ -147,16 +166,18 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         await _listening(master, running, chosen)
         # Not before the ports are ours: a start that fails must not lead what was exported elsewhere.
         _keep(folder, chosen)
-        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
-        print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}", flush=True)
+        write(standing.plan, standing.ca)
+        print(f"export KUBECONFIG={shlex.quote(standing.plan.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
-        for notice in prepared.notices:
-            print(f"mitmkube: {notice}", file=sys.stderr)
+        for notice in standing.plan.notices:
+            stderr.say(notice)
+        following = asyncio.create_task(standing.follow(serve, write, stderr.say, _now))
         await running
+        following.cancel()
     finally:
         analysis.finish()
-        for notice in prepared.carry_back():
-            print(f"mitmkube: {notice}", file=sys.stderr)
+        for notice in standing.plan.carry_back():
+            stderr.say(notice)
     return 0
 
 
@@ -165,6 +186,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     from mitmproxy.tools.web.master import WebMaster
 
     from mitmkube.proxy import settle_confdir
+    from mitmkube.web_page import HOST, hashed, take_over
     from proxy_addons import connection_handler
     from proxy_addons.contentview import KubernetesView
     from proxy_addons.hook_table import HookTable
@@ -175,6 +197,7 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
     master.addons.chain[:0] = [master.addons.register(addon) for addon in addons]
     master.addons.remove(master.addons.get("errorcheck"))  # it would end us before we can say which port is taken
     HookTable.take_over(master.addons)
+    take_over(master)
     connection_handler.install()
     contentviews.add(KubernetesView())
     settle_confdir(folder)
@@ -183,8 +206,8 @@ def _master(addons: list[object], folder: Path, chosen: Settings) -> WebMaster:
         confdir=str(folder),
         listen_port=chosen.port,
         web_port=chosen.web_port,
-        web_host="127.0.0.1",
-        web_password=chosen.web_password,
+        web_host=HOST,
+        web_password=hashed(chosen.web_password),
         web_open_browser=False,
         web_columns=WEB_COLUMNS,
     )

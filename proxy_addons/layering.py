@@ -11,6 +11,7 @@ from OpenSSL import SSL
 from OpenSSL.SSL import _lib  # type: ignore[attr-defined]  # pyOpenSSL has no name of its own for these
 
 from proxy_addons.layers import ClientTLS, KubeHttpLayer, ServerTLS
+from proxy_addons.leaf_names import leaf_names
 from proxy_addons.tunnels import Tunnels
 
 
@@ -35,15 +36,19 @@ class Layering:
             nextlayer.layer = KubeHttpLayer(context, HTTPMode.transparent, self._tunnels)
 
     def tls_start_client(self, data: TlsData) -> None:
-        # Its leaf is for the SNI or the server's address; a tls-server-name that is an IP address shows in neither.
-        upstream = self._tunnels.of(data.context.client)
-        if upstream is not None and not data.context.client.sni:
-            data.context.client.sni = upstream.server_name
-        # mitmproxy asks for a client certificate without a session-id context; a client that resumes then dies.
+        tlsconfig = ctx.master.addons.get("tlsconfig")
         # Its own addon makes the connection object, whichever of the two comes first in the chain.
         if data.ssl_conn is None:
-            ctx.master.addons.get("tlsconfig").tls_start_client(data)
+            tlsconfig.tls_start_client(data)
         assert data.ssl_conn is not None
+        upstream = self._tunnels.of(data.context.client)
+        if upstream is not None:
+            # mitmproxy's leaf is for whatever name the client says, and has its first name as common name too: one name
+            # that our CA is not for makes the whole leaf worthless, and OpenSSL takes an address there for a DNS name.
+            names = leaf_names(self._tunnels.upstreams.hosts_at(upstream.host, upstream.port))
+            leaf = tlsconfig.certstore.get_cert(None, names)
+            data.ssl_conn.use_certificate(leaf.cert.to_cryptography())
+        # mitmproxy asks for a client certificate without a session-id context; a client that resumes then dies.
         # pyOpenSSL's own setter refuses: mitmproxy keeps the context for other connections.
         _lib.SSL_CTX_set_session_cache_mode(data.ssl_conn.get_context()._context, SSL.SESS_CACHE_OFF)
         _lib.SSL_set_options(data.ssl_conn._ssl, SSL.OP_NO_TICKET)

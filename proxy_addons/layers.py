@@ -20,6 +20,7 @@ from typing import Any, cast
 from cryptography import x509
 from mitmproxy import certs, http
 from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.flow import Error
 from mitmproxy.net.server_spec import ServerSpec
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
@@ -33,7 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseHeaders,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
+from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook, HttpErrorHook, HttpRequestHeadersHook
 from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 from OpenSSL import SSL
 
@@ -44,6 +45,7 @@ from proxy_addons.lifted import Lifted
 from proxy_addons.tls_end import End
 from proxy_addons.tunnels import STRANGER, Tunnels, Watcher
 from proxy_addons.upstream import Upstream
+from proxy_addons.well_formed import problem
 
 FAILURE = "mitmkube.failure"
 """Key of ``flow.metadata``: [phase, message in Go's words]."""
@@ -227,10 +229,11 @@ class KubeHttpStream(HttpStream):
         self._tunnels = tunnels
         self._upstream: Upstream
         self._server_tls: ServerTLS
+        self.malformed = ""
+        """Why the request must not be sent on, "" where it may."""
 
     def handle_connect_regular(self) -> layer.CommandGenerator[None]:
-        lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
-        admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
+        admitted = self._tunnels.admit(self.flow.request, self._lifted, self.context.client)
         if not isinstance(admitted, Upstream):
             self._note_refusal(admitted)
             self.flow.response = admitted
@@ -273,6 +276,28 @@ class KubeHttpStream(HttpStream):
             return
         yield from self.handle_connect_finish()  # type: ignore[no-untyped-call]
 
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        if not request or not self.malformed:
+            return (yield from super().check_invalid(request))
+        message = f"refused a request that servers may read differently: {self.malformed}"
+        self.flow.request.headers.clear()  # a credential among them need not look like one
+        self.flow.metadata[FAILURE] = ["mitmkube", message]
+        if self.mode is HTTPMode.regular and not self._tunnels.knows_password(self._lifted):
+            self.flow.metadata[STRANGER] = True
+        self.flow.error = Error(message)
+        yield HttpRequestHeadersHook(self.flow)
+        yield HttpErrorHook(self.flow)
+        # This ends the connection too: what is left in it may be meant for a second request.
+        refusal = ResponseProtocolError(self.stream_id, f"mitmkube: {message}", ErrorCode.REQUEST_VALIDATION_FAILED)
+        yield SendHttp(refusal, self.context.client)
+        self.flow.live = False
+        self.client_state = self.server_state = self.state_errored
+        return True
+
+    @property
+    def _lifted(self) -> Lifted:
+        return self._tunnels.lifted.get(self.flow.request) or Lifted()
+
     def _note_refusal(self, refusal: http.Response) -> None:
         if refusal.status_code == 407:
             self.flow.metadata[STRANGER] = True
@@ -290,8 +315,7 @@ class KubeHttpStream(HttpStream):
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         if self.mode is HTTPMode.regular:
-            lifted = self._tunnels.lifted.get(self.flow.request) or Lifted()
-            admitted = self._tunnels.admit(self.flow.request, lifted, self.context.client)
+            admitted = self._tunnels.admit(self.flow.request, self._lifted, self.context.client)
             if not isinstance(admitted, Upstream):
                 self._note_refusal(admitted)
                 yield from self._answer(admitted)
@@ -373,7 +397,8 @@ class KubeHttpLayer(HttpLayer):
 
     def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestHeaders):
-            if isinstance(child, HttpStream):
+            if isinstance(child, KubeHttpStream):
+                child.malformed = problem(event.request, in_tunnel=self.mode is HTTPMode.transparent)
                 self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)

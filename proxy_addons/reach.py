@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import socket
 import sys
 from collections.abc import Mapping
@@ -43,7 +44,12 @@ class Reach:
     def server_connected(self, data: server_hooks.ServerConnectionHookData) -> None:
         self._clear(data.server)
         transport = _transport(data.client, data.server)
-        if transport is not None and transport.writer is not None:
+        if transport is None or not isinstance(transport.writer, asyncio.StreamWriter):
+            return
+        if _is_our_own(data.client, data.server):
+            data.server.error = "mitmkube: the server's name leads to mitmkube itself"
+            transport.writer.transport.abort()
+        else:
             keep_alive(transport.writer.get_extra_info("socket", None))
 
     def server_connect_error(self, data: server_hooks.ServerConnectionHookData) -> None:
@@ -106,6 +112,16 @@ class Reach:
 def _proxy_itself(via: ForwardProxy) -> Upstream:
     """A forward proxy that speaks TLS is known by the system's roots."""
     return Upstream(cluster="", scheme="https", host=via.host, port=via.port, server_name=via.host)
+
+
+def _is_our_own(client: Client, server: Server) -> bool:
+    """Whether behind a server's name there is this proxy, or its web page, which trusts whoever is on this machine."""
+    if server.peername is None:
+        return False
+    ports = {client.sockname[1], *([ctx.options.web_port] if "web_port" in ctx.options else [])}
+    address = ipaddress.ip_address(server.peername[0])
+    address = getattr(address, "ipv4_mapped", None) or address
+    return server.peername[1] in ports and str(address) == client.sockname[0]
 
 
 def _transport(client: Client, connection: Connection) -> server.ConnectionIO | None:

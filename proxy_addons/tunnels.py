@@ -43,16 +43,23 @@ class Tunnels:
 
     def admit(self, request: http.Request, lifted: Lifted, client: Client) -> Upstream | http.Response:
         """The server that ``request`` may reach, or the answer that refuses it."""
-        user, password = _user_info(lifted.proxy_authorization)
-        if not self.upstreams.authenticated(password):
+        if not self.knows_password(lifted):
             return _refusal(407, "Proxy Authentication Required", {"Proxy-Authenticate": 'Basic realm="mitmkube"'})
+        user, _ = _user_info(lifted.proxy_authorization)
         upstream = self.upstreams.find(request.host, request.port, user)
         if upstream is None:
             return _refusal(403, f"mitmkube: {request.host}:{request.port} is no server of the kubeconfig")
         if upstream.problem:
             return _refusal(502, upstream.problem)
+        if request.method != "CONNECT" and (upstream.scheme, request.scheme) != ("http", "http"):
+            # Sent on as it came, its credentials would lie open on the wire.
+            return _refusal(403, f"mitmkube: {request.host}:{request.port} is reached by CONNECT")
         self._by_client[client.id] = upstream
         return upstream
+
+    def knows_password(self, lifted: Lifted) -> bool:
+        """Whether this request came with the proxy's password."""
+        return self.upstreams.authenticated(_user_info(lifted.proxy_authorization)[1])
 
     def of(self, client: Client) -> Upstream | None:
         """The server that this client's connection was admitted to."""

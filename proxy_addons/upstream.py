@@ -128,6 +128,16 @@ class Upstreams:
             found = self._at(host, port)
         return next((u for u in found if u.user == user), found[0] if found else None)
 
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every name and address that a client may ask the proxy's certificate to be for."""
+        served = (u for u in self._all if u.scheme == "https")
+        return tuple(dict.fromkeys(host for u in served for host in (u.server_name, u.host)))
+
+    def hosts_at(self, host: str, port: int) -> tuple[str, ...]:
+        """As ``hosts``, of the servers at this address: clusters that share one can differ in their server names."""
+        return tuple(dict.fromkeys(name for u in self._at(host, port) for name in (u.server_name, u.host)))
+
     def is_forward_proxy(self, host: str, port: int) -> bool:
         """Whether some cluster is reached through a proxy at this address."""
         return any(u.via is not None and (u.via.host, u.via.port) == (host, port) for u in self._all)

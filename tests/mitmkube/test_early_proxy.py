@@ -23,7 +23,7 @@ REQUEST = b"CONNECT 192.0.2.1:6443 HTTP/1.1\r\nHost: 192.0.2.1:6443\r\n\r\n"
 
 
 async def serve(proxy: EarlyProxy, folder: Path, *, is_over: bool = False) -> None:
-    authority.create(folder, dt.datetime.now(dt.UTC), dt.timedelta(days=1))
+    authority.create(folder, dt.datetime.now(dt.UTC), dt.timedelta(days=1), NOBODY.hosts)
     exchanges: list[Exchange] = []
     await proxy.serve(NOBODY, lambda exchange, _: exchanges.append(exchange), None, Limits(), folder, lambda: is_over)
 

@@ -43,10 +43,18 @@ def proxy_urls(path: Path) -> dict[str, str]:
 def test_overlay_leads_every_cluster_through_the_proxy_as_a_user_of_its_own(tmp_path: Path) -> None:
     prepared = plan(("kubectl", "get", "pods"), environ(tmp_path, kubeconfig(tmp_path / "k", "a", "b")), PASSWORD)
     prepared.write_overlay(tmp_path / "overlay", 4711, CA)
+    users = {name: proxy_user(prepared.invocation, name) for name in ("a", "b")}
+    assert len(set(users.values())) == 2
     assert proxy_urls(tmp_path / "overlay") == {
-        "a": f"http://mitmkube-1:{PASSWORD}@127.0.0.1:4711",
-        "b": f"http://mitmkube-2:{PASSWORD}@127.0.0.1:4711",
+        name: f"http://{user}:{PASSWORD}@127.0.0.1:4711" for name, user in users.items()
     }
+
+
+def test_proxy_user_of_a_cluster_stays_when_others_come_and_go(tmp_path: Path) -> None:
+    more = standing_plan(environ(tmp_path, kubeconfig(tmp_path / "more", "a", "b")), PASSWORD)
+    fewer = standing_plan(environ(tmp_path, kubeconfig(tmp_path / "fewer", "b")), PASSWORD)
+    assert proxy_user(more.invocation, "b") == proxy_user(fewer.invocation, "b") != ""
+    assert proxy_user(fewer.invocation, "a") == ""
 
 
 def test_two_clusters_at_one_address_are_told_apart_by_their_proxy_user(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def _permissive_umask() -> object:
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "the temporary folder"
-    folder.mkdir()
+    folder.mkdir(mode=0o700)
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
 

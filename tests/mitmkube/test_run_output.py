@@ -211,7 +211,7 @@ exec "$@"
         *("sh", "-c", script, "sh", *CLIENT, SECRET, REFUSED),
     )
     assert SECRET_VALUE.encode() in done.stdout
-    found = re.search(r"http://mitmkube-1:([\w-]+)@", (tmp_path / "overlay").read_text())
+    found = re.search(r"http://mitmkube-\w+:([\w-]+)@", (tmp_path / "overlay").read_text())
     assert found
     written = {path.name: path.read_bytes() for path in place.work.rglob("*") if path.is_file()}
     assert {"har", "json", "report"} <= set(written)

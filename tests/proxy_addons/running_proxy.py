@@ -80,13 +80,13 @@ def running_proxy(
     sink: Callable[[Exchange, mitmproxy_http.HTTPFlow], None] | None = None,
 ):
     """A proxy to ``upstreams`` that knows the key pairs that ``pairs`` gives each time it is asked."""
-    ca = authority.create(folder, dt.datetime.now(dt.UTC), dt.timedelta(days=1))
     ready, over = threading.Event(), threading.Event()
     found: list[Proxy | BaseException] = []
     if not isinstance(upstreams, Upstreams):
         fixed = tuple(upstreams)
         key_pairs = KeyPairs(lambda: [(p.certificate_pem, p.key_pem) for p in pairs()])
         upstreams = Upstreams(lambda: fixed, key_pairs, PASSWORD)
+    ca = authority.create(folder, dt.datetime.now(dt.UTC), dt.timedelta(days=1), upstreams.hosts)
 
     async def main() -> None:
         tunnels = Tunnels(upstreams)

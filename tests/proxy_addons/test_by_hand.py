@@ -67,7 +67,7 @@ class ByHand:
 def mitmdump(folder: Path, kubeconfig: Path, flows: Path, *options: str) -> Iterator[ByHand]:
     confdir = folder / "confdir"
     confdir.mkdir()
-    ca = proxy_authority.create(confdir, dt.datetime.now(dt.UTC), dt.timedelta(days=1))
+    ca = proxy_authority.create(confdir, dt.datetime.now(dt.UTC), dt.timedelta(days=1), ["127.0.0.1", "localhost"])
     program = "from mitmproxy.tools.main import mitmdump; mitmdump()"
     command = [sys.executable, "-W", "ignore", "-c", program, "-s", str(SCRIPT), "-w", str(flows), "-p", "0"]
     output = folder / "output"

@@ -49,7 +49,7 @@ def mitmdump(folder: Path, *options: str) -> Iterator[int]:
     """A mitmdump without any addon of ours; its port. It writes ``flows`` and ``flows.har`` into ``folder``."""
     confdir = folder / "confdir"
     confdir.mkdir()
-    ca = proxy_authority.create(confdir, dt.datetime.now(dt.UTC), dt.timedelta(days=1))
+    ca = proxy_authority.create(confdir, dt.datetime.now(dt.UTC), dt.timedelta(days=1), ["127.0.0.1"])
     (folder / "mitmproxy.pem").write_bytes(ca)
     program = "from mitmproxy.tools.main import mitmdump; mitmdump()"
     command = [sys.executable, "-W", "ignore", "-c", program, "--listen-host", "127.0.0.1", "-p", "0"]
