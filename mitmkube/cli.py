@@ -102,6 +102,7 @@ def _dispatch(arguments: list[str]) -> int:
                 har=options.har,
                 json=options.json,
                 ask=options.ask,
+                wrap_plugin=options.wrap_plugin,
                 keep_flows=options.keep_flows,
                 limits=_limits(options),
             ),
@@ -110,11 +111,18 @@ def _dispatch(arguments: list[str]) -> int:
     if options.command == "web":
         from mitmkube.web import web
 
-        return web(os.environ, options.port, options.web_port, options.keep_flows, _limits(options))
+        return web(
+            os.environ,
+            options.port,
+            options.web_port,
+            options.keep_flows,
+            _limits(options),
+            wrap_plugin=options.wrap_plugin,
+        )
     if options.command == "kubeconfig":
         from mitmkube.web import kubeconfig
 
-        return kubeconfig(os.environ, options.file)
+        return kubeconfig(os.environ, options.file, wrap_plugin=options.wrap_plugin)
     if options.command == "explain":
         from mitmkube.explain import explain_files
 
@@ -173,6 +181,11 @@ def _add_limits(parser: argparse.ArgumentParser, flows: str) -> None:
                         "watch and each log; default: 256K")  # fmt: skip
 
 
+def _add_wrap_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wrap-plugin", action="store_true", help="run credential plugins inside a shim that hands a "
+                        "client certificate and its key, where they return one, to the proxy's memory")  # fmt: skip
+
+
 def _limits(options: argparse.Namespace) -> Limits:
     return Limits(body_bytes=options.keep_body, stream_bytes=options.keep_stream)
 
@@ -206,14 +219,17 @@ def _parser() -> _Parser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
                      "completes the story; the report says which")  # fmt: skip
+    _add_wrap_plugin(run)
     _add_limits(run, "requests held in memory for the report: the first, the latest and what failed; the HAR has all")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
     web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")
     web.add_argument("--web-port", type=_port, help="of the page; kept for the next start")
+    _add_wrap_plugin(web)
     _add_limits(web, "requests held on the page; the oldest that went well go first")
     kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
     kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
+    _add_wrap_plugin(kubeconfig)
     explain = commands.add_parser("explain", help="say what went wrong in pasted errors, logs and recorded traffic")
     explain.add_argument("files", nargs="*", metavar="FILE", help="an error message, a terminal's scroll, kubectl -v "
                          "output, a log, an audit log, a HAR, a mitmproxy flow file; - or nothing: stdin")  # fmt: skip

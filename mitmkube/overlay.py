@@ -2,7 +2,8 @@
 
 The first file that defines a cluster supplies its whole stanza, so the overlay needs no users and no contexts:
 credentials, relative paths and refreshed tokens stay where they are. Inside a pod there are no files to put it before,
-and it becomes a complete kubeconfig that names the service account's token file.
+and it becomes a complete kubeconfig that names the service account's token file. A user is in it only where the
+credential plugin was asked to run inside the shim.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ _SETTLED = ("certificate-authority", "certificate-authority-data", "insecure-ski
 class Overlay:
     """An overlay that was written to ``path``. ``names`` are the clusters that lead through the proxy.
 
-    ``document`` is its content; it holds the proxy's passwords in the proxy URLs, and no other secret.
+    ``document`` is its content; it holds the proxy's passwords in the proxy URLs, and no other secret but what stands
+    in the stanza of a user who is in it.
     """
 
     path: Path
@@ -44,11 +46,13 @@ class Overlay:
         *,
         clusters: Iterable[Cluster] | None = None,
         pod: Kubeconfig | None = None,
+        users: Mapping[str, Stanza] | None = None,
     ) -> Overlay:
         """Write the file, mode 0600, for ``clusters`` (default: all of ``kubeconfig`` that client-go would try).
 
         ``proxy_url_for`` gives each cluster a proxy URL with a user name of its own; ``ca_pem`` is the proxy's CA.
-        ``pod`` adds a service account's cluster, user, context and current-context. Raises OSError.
+        ``pod`` adds a service account's cluster, user, context and current-context, ``users`` are stanzas that take the
+        place of the user's own. Raises OSError.
         """
         named = kubeconfig.clusters.values() if clusters is None else clusters
         usable = [cluster for cluster in named if cluster.host and (clusters is not None or not cluster.refused)]
@@ -59,6 +63,9 @@ class Overlay:
         ]
         if pod is not None:
             document |= _account(pod)
+        if users:
+            wrapped = [{"name": name, "user": dict(stanza)} for name, stanza in users.items()]
+            document["users"] = [*document.get("users", ()), *wrapped]
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(descriptor, 0o600)

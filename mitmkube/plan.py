@@ -16,10 +16,11 @@ from analyzers.kubeconfig import (
 )
 from analyzers.kubeconfig.credential_source import CredentialSource
 from analyzers.kubeconfig.load import read_file
-from analyzers.kubeconfig.syntax import stanzas, text_of
+from analyzers.kubeconfig.syntax import Stanza, stanzas, text_of
 from mitmkube.carry_back import PROXY_USER
 from mitmkube.invocation import Invocation, prepare
 from mitmkube.overlay import Overlay
+from mitmkube.wrapped_plugin import PluginWrapper
 from proxy_addons.kubeconfig_upstreams import key_pairs, upstream
 from proxy_addons.upstream import Upstream, Upstreams
 
@@ -59,8 +60,11 @@ class Plan:
             return CredentialSource(user=chosen.user_name, kinds=("flag",))
         return CredentialSource.of(chosen.user) if chosen.user else CredentialSource(user=chosen.user_name)
 
-    def write_overlay(self, path: Path, port: int, ca: bytes) -> None:
-        """Write the overlay for a proxy at ``port`` to ``path`` and put it into the environment. Raises OSError."""
+    def write_overlay(self, path: Path, port: int, ca: bytes, plugin_socket: Path | None = None) -> None:
+        """Write the overlay for a proxy at ``port`` to ``path`` and put it into the environment. Raises OSError.
+
+        With ``plugin_socket`` credential plugins run inside the shim, which is put beside that socket.
+        """
         if self.invocation.direct:
             return
 
@@ -74,8 +78,13 @@ class Plan:
             ca,
             clusters=self.invocation.overlay_clusters,
             pod=self.invocation.pod,
+            users=self._wrapped_users(plugin_socket) if plugin_socket else None,
         )
         self.environ = self._overlay.environment(self.environ, self._home, self.invocation.explicit)
+
+    def _wrapped_users(self, socket: Path) -> dict[str, Stanza]:
+        search_path = self.environ.get("PATH", os.defpath)
+        return PluginWrapper(folder=socket.parent, socket=socket, search_path=search_path).users(self.kubeconfig)
 
     def carry_back(self) -> tuple[str, ...]:
         """Bring what was changed in the overlay back into the user's own files; says what could not be."""

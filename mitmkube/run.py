@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority, child, output_files
@@ -22,6 +23,9 @@ from mitmkube.plan import OVERLAY, plan
 from mitmkube.private_files import make_private_folder
 from mitmkube.session import Session
 from proxy_addons.limits import Limits
+
+if TYPE_CHECKING:
+    from mitmkube.plugin_socket import PluginSocket
 
 AUTHORITY_LIFETIME = dt.timedelta(days=1)
 
@@ -39,6 +43,7 @@ class RunOptions:
     har: Path | None = None
     json: Path | None = None
     ask: bool = False
+    wrap_plugin: bool = False
 
 
 def run(options: RunOptions, environ: Mapping[str, str]) -> int:
@@ -69,10 +74,15 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
     proxy = EarlyProxy()
     session = Session(options.har, options.keep_flows)
+    plugins: PluginSocket | None = None
     try:
         try:
             ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
-            prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
+            if options.wrap_plugin:
+                from mitmkube.plugin_socket import PluginSocket
+
+                plugins = await PluginSocket.open(folder, prepared.upstreams.key_pairs.add)
+            prepared.write_overlay(folder / OVERLAY, proxy.port, ca, plugins.path if plugins else None)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)
             ending = child.wait(process)
@@ -104,6 +114,8 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
             info = replace(info, notices=unasked)
     finally:
         notices = prepared.carry_back()
+        if plugins is not None:
+            plugins.close()
         await proxy.stop()
     exchanges, others = told_apart(kept.exchanges)
     own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges))

@@ -21,6 +21,7 @@ from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
 from mitmkube.plan import OVERLAY, is_overlay, standing_plan
+from mitmkube.plugin_socket import SOCKET, PluginSocket
 from mitmkube.private_files import private_folder, write_private
 from proxy_addons.limits import Limits
 
@@ -93,17 +94,20 @@ def web(
     web_port: int | None,
     keep_flows: int,
     limits: Limits,
+    *,
+    wrap_plugin: bool = False,
 ) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
         with _alone(folder):
-            return asyncio.run(_web(environ, folder, settings(folder, port, web_port), keep_flows, limits))
+            chosen = settings(folder, port, web_port)
+            return asyncio.run(_web(environ, folder, chosen, keep_flows, limits, wrap_plugin=wrap_plugin))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
 
-def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
+def kubeconfig(environ: Mapping[str, str], file: Path | None, *, wrap_plugin: bool = False) -> int:
     """Write the overlay that leads through ``mitmkube web``, to ``file`` or where web keeps it. Raises UserError."""
     folder = state_folder(environ)
     chosen = settings(folder, None, None)
@@ -112,7 +116,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
     try:
         prepared = standing_plan(environ, chosen.password)
         _keep(folder, chosen)
-        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder))
+        plugins = folder / SOCKET if wrap_plugin else None
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, _authority(folder), plugins)
     except KubeconfigError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -126,7 +131,9 @@ def _authority(folder: Path) -> bytes:
     return authority.read(folder, now) or authority.create(folder, now, AUTHORITY_LIFETIME)
 
 
-async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
+async def _web(
+    environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits, *, wrap_plugin: bool
+) -> int:
     from proxy_addons import kube_addons
     from proxy_addons.analysis import Analysis
     from proxy_addons.annotate import Annotate
@@ -139,6 +146,7 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
     tunnels = Tunnels(prepared.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
+    plugins: PluginSocket | None = None
     try:
         recorder = Recorder(tunnels, analysis, analysis.look, limits)
         master = _master([*kube_addons(tunnels), recorder, KeepFlows(keep_flows)], folder, chosen)
@@ -147,7 +155,9 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         await _listening(master, running, chosen)
         # Not before the ports are ours: a start that fails must not lead what was exported elsewhere.
         _keep(folder, chosen)
-        prepared.write_overlay(folder / OVERLAY, chosen.port, ca)
+        if wrap_plugin:
+            plugins = await PluginSocket.open(folder, prepared.upstreams.key_pairs.add)
+        prepared.write_overlay(folder / OVERLAY, chosen.port, ca, plugins.path if plugins else None)
         print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
         for notice in prepared.notices:
@@ -155,6 +165,8 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         await running
     finally:
         analysis.finish()
+        if plugins is not None:
+            plugins.close()
         for notice in prepared.carry_back():
             print(f"mitmkube: {notice}", file=sys.stderr)
     return 0

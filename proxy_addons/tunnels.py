@@ -26,7 +26,7 @@ STRANGER = "mitmkube.stranger"
 
 _UNKNOWN_IDENTITY = (
     "the client presented a certificate whose key no user of the kubeconfig has, so it cannot be passed on "
-    "(a credential plugin that returns a certificate keeps the key to itself)"
+    "(a credential plugin that returns a certificate keeps the key to itself without --wrap-plugin)"
 )
 
 

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 type Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+# A plugin's certificate may live for minutes, and a proxy for weeks.
+_MOST_HANDED = 256
 _KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 
 
@@ -91,16 +93,29 @@ class KeyPairs:
     def __init__(self, source: KeyPairSource) -> None:
         self._source = source
         self._found: dict[bytes, KeyPair] = {}
+        self._handed: dict[bytes, KeyPair] = {}
+
+    def add(self, certificate: bytes, key: bytes) -> None:
+        """Take a pair that stands in no file, both PEM; what is no pair is passed over. The oldest are let go of."""
+        pair = KeyPair.from_pem(certificate, key)
+        if pair is None:
+            return
+        self._handed.pop(pair.fingerprint, None)
+        self._handed[pair.fingerprint] = pair
+        while len(self._handed) > _MOST_HANDED:
+            del self._handed[next(iter(self._handed))]
 
     def find(self, fingerprint: bytes) -> KeyPair | None:
         """The key pair of exactly this certificate, or None."""
+        if fingerprint in self._handed:
+            return self._handed[fingerprint]
         if fingerprint not in self._found:
             pairs = (KeyPair.from_pem(*pem) for pem in self._source())
             self._found = {pair.fingerprint: pair for pair in pairs if pair}
         return self._found.get(fingerprint)
 
     def __repr__(self) -> str:
-        return f"KeyPairs({len(self._found)} read)"
+        return f"KeyPairs({len(self._found)} read, {len(self._handed)} handed over)"
 
 
 class Upstreams:

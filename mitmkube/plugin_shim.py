@@ -1,0 +1,86 @@
+"""Runs a credential plugin in its own place: same arguments, environment, terminal and exit status, and prints what it
+printed. A key pair in there is shown to the proxy first.
+
+kubectl runs this file with Python alone (``-I -S``) and waits for it before every command, so it imports next to
+nothing. What goes wrong between it and the proxy is not told here: stderr is the plugin's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
+_PATIENCE_SECONDS = 10
+_KEY = b"clientKeyData"
+
+
+def main(arguments: list[str]) -> int:
+    """``SOCKET PROGRAM ARGV0 ARGUMENT…``; returns the exit status, or ends by the signal that ended the plugin."""
+    socket_path, program, *argv = arguments
+    status, said = _run(program, argv)
+    if _KEY in said:
+        _show_proxy(socket_path, said)
+    with contextlib.suppress(BrokenPipeError):
+        rest = memoryview(said)
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    if status < 0:
+        with contextlib.suppress(OSError):  # of SIGKILL, which nobody handles
+            signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    return status
+
+
+def _run(program: str, argv: list[str]) -> tuple[int, bytes]:
+    """The exit status, minus the signal where one ended it, and what was written to stdout."""
+    _leave_signals_to_plugin()
+    read_end, write_end = os.pipe()
+    start = os.posix_spawn if os.sep in program else os.posix_spawnp
+    reset = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores them
+    try:
+        pid = start(program, argv, _environ(), file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1)], setsigdef=reset)
+    except OSError as error:
+        sys.stderr.write(f"{argv[0]}: {(error.strerror or str(error)).lower()}\n")
+        return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_EXECUTABLE, b""
+    os.close(write_end)
+    pieces = []
+    while piece := os.read(read_end, 65536):
+        pieces.append(piece)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), b"".join(pieces)
+
+
+def _leave_signals_to_plugin() -> None:
+    """The terminal sends these to both; the plugin may ask whether it was meant, and its end is ours."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)  # not SIG_IGN, which the plugin would inherit
+
+
+def _environ() -> dict[bytes, bytes]:
+    """As it was handed over: under the C locale Python sets LC_CTYPE, and the plugin would see."""
+    environ = dict(os.environb)
+    with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as given:  # noqa: PTH123 - pathlib costs 10 ms
+        if not any(entry.startswith(b"LC_CTYPE=") for entry in given.read().split(b"\0")):
+            environ.pop(b"LC_CTYPE", None)
+    return environ
+
+
+def _show_proxy(path: str, said: bytes) -> None:
+    """Hand over what the plugin printed and wait until the proxy has looked at it: kubectl will connect at once."""
+    import socket
+
+    folder, name = os.path.split(path)
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as proxy:
+        proxy.settimeout(_PATIENCE_SECONDS)
+        os.chdir(folder)  # the name of a socket may have a hundred characters, its folder more
+        proxy.connect(name)
+        proxy.sendall(said)
+        proxy.shutdown(socket.SHUT_WR)
+        proxy.recv(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
