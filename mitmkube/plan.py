@@ -21,7 +21,7 @@ from mitmkube.carry_back import PROXY_USER
 from mitmkube.invocation import Invocation, prepare
 from mitmkube.overlay import Overlay
 from mitmkube.wrapped_plugin import PluginWrapper
-from proxy_addons.kubeconfig_upstreams import key_pairs, upstream
+from proxy_addons.kubeconfig_upstreams import key_pairs, unsupported_proxy, upstream
 from proxy_addons.upstream import Upstream, Upstreams
 
 OVERLAY = "kubeconfig"
@@ -92,10 +92,13 @@ class Plan:
 
 
 def plan(argv: tuple[str, ...], environ: Mapping[str, str], password: str) -> Plan:
-    """Make ``argv`` ready. Raises KubeconfigError."""
+    """Make ``argv`` ready. Raises KubeconfigError, also where the only way to a server leads through a proxy that
+    cannot be passed: nothing has been run then.
+    """
     home = _home(environ)
     own, notices = _without_overlays(environ, home)
     invocation = prepare(argv, own, home)
+    _refuse_unsupported_proxy(invocation, own)
     return _plan(invocation, own, home, password, notices)
 
 
@@ -106,7 +109,9 @@ def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
     invocation = prepare((), own, home)
     if not invocation.upstreams:
         raise KubeconfigError("the kubeconfig names no cluster to watch; set KUBECONFIG to one that does")
-    return _plan(invocation, own, home, password, ())
+    _refuse_unsupported_proxy(invocation, own)
+    notices = [f"{reason}; it is refused." for reason in _unsupported(invocation, own).values() if reason]
+    return _plan(invocation, own, home, password, tuple(notices))
 
 
 def proxy_user(invocation: Invocation, cluster: str) -> str:
@@ -135,6 +140,25 @@ def _plan(invocation: Invocation, environ: dict[str, str], home: Path, password:
         _home=home,
         _password=password,
     )
+
+
+def _unsupported(invocation: Invocation, environ: Mapping[str, str]) -> dict[str, str]:
+    """Why the proxy on the way to each cluster cannot be passed, "" where it can."""
+    return {
+        name: unsupported_proxy(cluster, forward_proxy(cluster, environ))
+        for name, cluster in invocation.upstreams.items()
+    }
+
+
+def _refuse_unsupported_proxy(invocation: Invocation, environ: Mapping[str, str]) -> None:
+    """kubectl will use one cluster, which is known; another program may use any."""
+    unsupported = _unsupported(invocation, environ)
+    kubectl = invocation.kubectl
+    if kubectl is not None and not kubectl.plugin:
+        unsupported = {name: why for name, why in unsupported.items() if name == invocation.selection.cluster_name}
+    if unsupported and all(unsupported.values()):
+        why = next(iter(unsupported.values()))
+        raise KubeconfigError(f"{why}; run the command without mitmkube, or have an http proxy in its place")
 
 
 def _upstreams(invocation: Invocation, environ: Mapping[str, str]) -> list[Upstream]:

@@ -23,7 +23,7 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
     if cluster.insecure:
         problem = ""
     if proxy_url and via is None:
-        problem = f"mitmkube: the proxy of cluster {cluster.name} is neither http nor https, and cannot be passed"
+        problem = f"mitmkube: {unsupported_proxy(cluster, proxy_url)}"
     return Upstream(
         cluster=cluster.name,
         scheme=cluster.scheme,
@@ -37,6 +37,15 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
         via=via,
         problem=problem,
     )
+
+
+def unsupported_proxy(cluster: Cluster, proxy_url: str) -> str:
+    """Why ``proxy_url`` cannot be passed on the way to ``cluster``, without what may be secret in it; "" if it can."""
+    if not proxy_url or _via(proxy_url) is not None:
+        return ""
+    address = proxy_address(proxy_url)
+    shown = f"{address[0]}://{address[1]}:{address[2]}" if address else "no URL of a proxy"
+    return f"the way to cluster {cluster.name} leads through {shown}, and mitmkube passes http and https proxies only"
 
 
 def _via(url: str) -> ForwardProxy | None:

@@ -512,7 +512,7 @@ def test_certificate_of_a_credential_plugin_is_said_to_be_a_limit(
     # kubectl says it once, and once more for every time it tried to discover what there is.
     for line in outcome.through.stderr.splitlines():
         assert "mitmkube: the client presented a certificate" in line
-        assert "(a credential plugin that returns a certificate keeps the key to itself)" in line
+        assert "(a credential plugin that returns a certificate keeps the key to itself without --wrap-plugin)" in line
     found = {(found["rule"], found["category"], found["hop"]) for found in outcome.story["findings"]}
     assert found == {("auth-key-not-available", "auth", "mitmkube")}
 
