@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from analyzers.kubeconfig import (
     KubeconfigError,
     Selection,
     forward_proxy,
+    passes_by,
 )
 from analyzers.kubeconfig.credential_source import CredentialSource
 from analyzers.kubeconfig.load import read_file
@@ -21,11 +22,17 @@ from mitmkube.carry_back import PROXY_USER
 from mitmkube.invocation import Invocation, prepare
 from mitmkube.overlay import Overlay
 from mitmkube.wrapped_plugin import PluginWrapper
-from proxy_addons.kubeconfig_upstreams import key_pairs, unsupported_proxy, upstream
+from proxy_addons.kubeconfig_upstreams import foreign, key_pairs, unsupported_proxy, upstream
 from proxy_addons.upstream import Upstream, Upstreams
 
 OVERLAY = "kubeconfig"
 """The overlay's file name."""
+AUTHORITY = "ca.crt"
+"""The file name of the proxy's CA, where it is written for programs that do not read the overlay."""
+AUTHORITY_VARIABLE = "MITMKUBE_CA"
+
+type Address = tuple[str, int]
+
 _CREDENTIAL_FLAGS = ("token", "client-certificate", "username")
 
 
@@ -82,6 +89,21 @@ class Plan:
         )
         self.environ = self._overlay.environment(self.environ, self._home, self.invocation.explicit)
 
+    def set_environment_proxy(self, port: int, ca_file: Path) -> None:
+        """Lead programs through the proxy that know only the environment's: they find its CA by a variable of ours.
+
+        None of theirs is set for it, because that would take away every other root from whatever runs inside.
+        """
+        if self.invocation.direct:
+            return
+        chosen = self.selection.cluster or next(iter(self.invocation.upstreams.values()))
+        url = f"http://{proxy_user(self.invocation, chosen.name)}:{self._password}@127.0.0.1:{port}"
+        name = f"{chosen.scheme}_proxy"
+        self.environ = {**self.environ, name: url, name.upper(): url, AUTHORITY_VARIABLE: str(ca_file)}
+        bypass = self.environ.get("NO_PROXY") or self.environ.get("no_proxy") or ""
+        if passes_by(chosen.host, chosen.port, bypass):
+            self.notices += (f"NO_PROXY names {chosen.host}: what goes by the environment's proxy was not seen.",)
+
     def _wrapped_users(self, socket: Path) -> dict[str, Stanza]:
         search_path = self.environ.get("PATH", os.defpath)
         return PluginWrapper(folder=socket.parent, socket=socket, search_path=search_path).users(self.kubeconfig)
@@ -91,18 +113,18 @@ class Plan:
         return self._overlay.carry_back() if self._overlay else ()
 
 
-def plan(argv: tuple[str, ...], environ: Mapping[str, str], password: str) -> Plan:
+def plan(argv: tuple[str, ...], environ: Mapping[str, str], password: str, allowed: Iterable[Address] = ()) -> Plan:
     """Make ``argv`` ready. Raises KubeconfigError, also where the only way to a server leads through a proxy that
-    cannot be passed: nothing has been run then.
+    cannot be passed: nothing has been run then. ``allowed`` are hosts that may be reached besides.
     """
     home = _home(environ)
     own, notices = _without_overlays(environ, home)
     invocation = prepare(argv, own, home)
     _refuse_unsupported_proxy(invocation, own)
-    return _plan(invocation, own, home, password, notices)
+    return _plan(invocation, own, home, password, notices, allowed)
 
 
-def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
+def standing_plan(environ: Mapping[str, str], password: str, allowed: Iterable[Address] = ()) -> Plan:
     """For a proxy that stays up and does not know the commands. Raises KubeconfigError."""
     home = _home(environ)
     own, _ = _without_overlays(environ, home)
@@ -111,7 +133,7 @@ def standing_plan(environ: Mapping[str, str], password: str) -> Plan:
         raise KubeconfigError("the kubeconfig names no cluster to watch; set KUBECONFIG to one that does")
     _refuse_unsupported_proxy(invocation, own)
     notices = [f"{reason}; it is refused." for reason in _unsupported(invocation, own).values() if reason]
-    return _plan(invocation, own, home, password, tuple(notices))
+    return _plan(invocation, own, home, password, tuple(notices), allowed)
 
 
 def proxy_user(invocation: Invocation, cluster: str) -> str:
@@ -129,8 +151,17 @@ def is_overlay(path: Path) -> bool:
     return bool(urls) and all(url.startswith(f"http://{PROXY_USER}") for url in urls)
 
 
-def _plan(invocation: Invocation, environ: dict[str, str], home: Path, password: str, notices: tuple[str, ...]) -> Plan:
-    upstreams = tuple(_upstreams(invocation, environ))
+def _plan(
+    invocation: Invocation,
+    environ: dict[str, str],
+    home: Path,
+    password: str,
+    notices: tuple[str, ...],
+    allowed: Iterable[Address],
+) -> Plan:
+    clusters = _upstreams(invocation, environ)
+    known = {(cluster.host, cluster.port) for cluster in clusters}
+    upstreams = (*clusters, *(foreign(*address, environ) for address in allowed if address not in known))
     return Plan(
         argv=invocation.argv,
         environ=environ,

@@ -19,8 +19,8 @@ from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority, child, output_files
 from mitmkube.early_proxy import EarlyProxy
 from mitmkube.errors import UserError
-from mitmkube.plan import OVERLAY, plan
-from mitmkube.private_files import make_private_folder
+from mitmkube.plan import AUTHORITY, OVERLAY, Address, plan
+from mitmkube.private_files import make_private_folder, write_private
 from mitmkube.session import Session
 from proxy_addons.limits import Limits
 
@@ -44,6 +44,8 @@ class RunOptions:
     json: Path | None = None
     ask: bool = False
     wrap_plugin: bool = False
+    env_proxy: bool = False
+    allowed: tuple[Address, ...] = ()
 
 
 def run(options: RunOptions, environ: Mapping[str, str]) -> int:
@@ -71,7 +73,7 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
-    prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
+    prepared = plan(options.argv, environ, secrets.token_urlsafe(24), options.allowed)
     proxy = EarlyProxy()
     session = Session(options.har, options.keep_flows)
     plugins: PluginSocket | None = None
@@ -83,6 +85,9 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
 
                 plugins = await PluginSocket.open(folder, prepared.upstreams.key_pairs.add)
             prepared.write_overlay(folder / OVERLAY, proxy.port, ca, plugins.path if plugins else None)
+            if options.env_proxy:
+                write_private(folder / AUTHORITY, ca)
+                prepared.set_environment_proxy(proxy.port, folder / AUTHORITY)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)
             ending = child.wait(process)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority
 from mitmkube.errors import UserError
-from mitmkube.plan import OVERLAY, is_overlay, standing_plan
+from mitmkube.plan import OVERLAY, Address, is_overlay, standing_plan
 from mitmkube.plugin_socket import SOCKET, PluginSocket
 from mitmkube.private_files import private_folder, write_private
 from proxy_addons.limits import Limits
@@ -96,13 +96,14 @@ def web(
     limits: Limits,
     *,
     wrap_plugin: bool = False,
+    allowed: tuple[Address, ...] = (),
 ) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
         with _alone(folder):
             chosen = settings(folder, port, web_port)
-            return asyncio.run(_web(environ, folder, chosen, keep_flows, limits, wrap_plugin=wrap_plugin))
+            return asyncio.run(_web(environ, folder, chosen, keep_flows, limits, allowed, wrap_plugin=wrap_plugin))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
@@ -132,7 +133,14 @@ def _authority(folder: Path) -> bytes:
 
 
 async def _web(
-    environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits, *, wrap_plugin: bool
+    environ: Mapping[str, str],
+    folder: Path,
+    chosen: Settings,
+    keep_flows: int,
+    limits: Limits,
+    allowed: tuple[Address, ...],
+    *,
+    wrap_plugin: bool,
 ) -> int:
     from proxy_addons import kube_addons
     from proxy_addons.analysis import Analysis
@@ -142,7 +150,7 @@ async def _web(
     from proxy_addons.tunnels import Tunnels
 
     ca = _authority(folder)
-    prepared = standing_plan(environ, chosen.password)
+    prepared = standing_plan(environ, chosen.password, allowed)
     tunnels = Tunnels(prepared.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))

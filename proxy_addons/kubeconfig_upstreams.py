@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, load, proxy_address
+from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, forward_proxy, load, proxy_address
 from proxy_addons.trust import certificates
 from proxy_addons.upstream import ForwardProxy, KeyPairs, Upstream, Upstreams
 
@@ -37,6 +38,13 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
         via=via,
         problem=problem,
     )
+
+
+def foreign(host: str, port: int, environ: Mapping[str, str]) -> Upstream:
+    """A host that the user lets through by name: known by the system's roots, behind the environment's proxy."""
+    name = f"[{host}]" if ":" in host else host
+    cluster = Cluster.of("", Path(), {"server": f"https://{name}:{port}"})
+    return replace(upstream(cluster, proxy_url=forward_proxy(cluster, environ)), foreign=True)
 
 
 def unsupported_proxy(cluster: Cluster, proxy_url: str) -> str:

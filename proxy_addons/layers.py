@@ -40,7 +40,7 @@ from OpenSSL import SSL
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
 from proxy_addons.established import BecomeTop, Established
-from proxy_addons.lifted import Lifted
+from proxy_addons.lifted import Lifted, LiftedAnswer
 from proxy_addons.tls_end import End
 from proxy_addons.tunnels import STRANGER, Tunnels, Watcher
 from proxy_addons.upstream import Upstream
@@ -374,7 +374,8 @@ class KubeHttpLayer(HttpLayer):
     def event_to_child(self, child: layer.Layer | HttpStream, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, RequestHeaders):
             if isinstance(child, HttpStream):
-                self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
+                foreign = self._is_foreign and self.mode is not HTTPMode.regular
+                self._tunnels.lifted[event.request] = Lifted.take_from(event.request, foreign=foreign)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
         elif (
@@ -384,10 +385,20 @@ class KubeHttpLayer(HttpLayer):
         ):
             self.tunnel = found
             yield BecomeTop(found)
+        if isinstance(event, ResponseHeaders) and self._is_foreign:
+            if isinstance(child, HttpStream):
+                self._tunnels.lifted_answers[event.response] = LiftedAnswer.take_from(event.response)
+            elif answer := self._tunnels.lifted_answers.get(event.response):
+                event = ResponseHeaders(event.stream_id, answer.put_back(event.response), event.end_stream)
         for command in super().event_to_child(child, event):
             if isinstance(command, commands.Log):
                 command.message = command.message.partition(": b'")[0].partition(': b"')[0]  # bytes off the wire
             yield command
+
+    @property
+    def _is_foreign(self) -> bool:
+        upstream = self._tunnels.of(self.context.client)
+        return upstream is not None and upstream.foreign
 
     def _standing(self, server: Server) -> Established | None:
         """The tunnel around this, which an answer of ``server`` came through; None where it must be passed layer by

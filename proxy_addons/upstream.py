@@ -38,7 +38,8 @@ class Upstream:
 
     ``user`` is the name in proxy-url's user info, "" when the proxy-url was written by hand. ``server_name`` is what
     the certificate must be for, and the SNI. ``ca`` is PEM, None for the system's roots. ``problem`` says in words why
-    the settings cannot be used (an unreadable CA file), "" when they can.
+    the settings cannot be used (an unreadable CA file), "" when they can. ``foreign`` is a host of no cluster that the
+    user let through by name: of what is said there only method, host, path and status are anybody's business.
     """
 
     cluster: str
@@ -52,6 +53,7 @@ class Upstream:
     insecure: bool = False
     via: ForwardProxy | None = None
     problem: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
