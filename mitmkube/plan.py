@@ -159,14 +159,22 @@ def _plan(
     notices: tuple[str, ...],
     allowed: Iterable[Address],
 ) -> Plan:
-    clusters = _upstreams(invocation, environ)
-    known = {(cluster.host, cluster.port) for cluster in clusters}
-    upstreams = (*clusters, *(foreign(*address, environ) for address in allowed if address not in known))
+    known = {(cluster.host, cluster.port) for cluster in invocation.upstreams.values()}
+    let_through = [foreign(*address, environ) for address in allowed if address not in known]
+
+    def read() -> tuple[Upstream, ...]:
+        return (*_upstreams(invocation, environ), *let_through)
+
     return Plan(
         argv=invocation.argv,
         environ=environ,
         invocation=invocation,
-        upstreams=Upstreams(lambda: upstreams, key_pairs(invocation.key_pair_sources, invocation.paths), password),
+        upstreams=Upstreams(
+            read,
+            key_pairs(invocation.key_pair_sources, invocation.paths),
+            password,
+            [cluster.ca_file for cluster in invocation.upstreams.values() if cluster.ca_file is not None],
+        ),
         notices=(*notices, *_insecure(invocation)),
         _home=home,
         _password=password,
@@ -194,9 +202,18 @@ def _refuse_unsupported_proxy(invocation: Invocation, environ: Mapping[str, str]
 
 def _upstreams(invocation: Invocation, environ: Mapping[str, str]) -> list[Upstream]:
     return [
-        upstream(cluster, proxy_user(invocation, name), forward_proxy(cluster, environ))
+        upstream(_as_now(cluster, invocation), proxy_user(invocation, name), forward_proxy(cluster, environ))
         for name, cluster in invocation.upstreams.items()
     ]
+
+
+def _as_now(cluster: Cluster, invocation: Invocation) -> Cluster:
+    """With the CA that its file holds now; one from the command line was read once, as kubectl does."""
+    pod = invocation.pod.clusters if invocation.pod else {}
+    own = {**invocation.kubeconfig.clusters, **pod}.get(cluster.name)
+    if own is None or (own.ca, own.insecure) != (cluster.ca, cluster.insecure):
+        return cluster
+    return cluster.with_ca_read()
 
 
 def _home(environ: Mapping[str, str]) -> Path:

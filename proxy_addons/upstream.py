@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
@@ -123,12 +124,21 @@ class KeyPairs:
 class Upstreams:
     """The servers of the kubeconfig and the proxy's password ("" asks for none).
 
-    ``read`` is called again when an unknown server is asked for: clusters are added while a proxy stays up. The
-    password lives in memory and in the overlay kubeconfig only.
+    ``read`` is called again when an unknown server is asked for, because clusters are added while a proxy stays up, and
+    when one of ``files`` was replaced, because authorities are renewed. The password lives in memory and in the overlay
+    kubeconfig only.
     """
 
-    def __init__(self, read: Callable[[], Iterable[Upstream]], key_pairs: KeyPairs, password: str = "") -> None:
+    def __init__(
+        self,
+        read: Callable[[], Iterable[Upstream]],
+        key_pairs: KeyPairs,
+        password: str = "",
+        files: Iterable[Path] = (),
+    ) -> None:
         self._read = read
+        self._files = tuple(files)
+        self._seen = self._look()
         self._all = tuple(read())
         self._password = password
         self.key_pairs = key_pairs
@@ -140,7 +150,8 @@ class Upstreams:
     def find(self, host: str, port: int, user: str = "") -> Upstream | None:
         """The server at this address, the one of this proxy user where several share it; None when it is not ours."""
         found = self._at(host, port)
-        if not found:
+        if not found or (self._files and self._look() != self._seen):
+            self._seen = self._look()
             self._all = tuple(self._read())
             found = self._at(host, port)
         return next((u for u in found if u.user == user), found[0] if found else None)
@@ -148,6 +159,18 @@ class Upstreams:
     def is_forward_proxy(self, host: str, port: int) -> bool:
         """Whether some cluster is reached through a proxy at this address."""
         return any(u.via is not None and (u.via.host, u.via.port) == (host, port) for u in self._all)
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        """What tells a file from the one that takes its place."""
+        looks: list[tuple[int, int, int] | None] = []
+        for file in self._files:
+            try:
+                status = file.stat()
+            except OSError:
+                looks.append(None)
+            else:
+                looks.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        return looks
 
     def _at(self, host: str, port: int) -> list[Upstream]:
         return [u for u in self._all if (u.host.lower(), u.port) == (host.lower(), port)]
