@@ -34,11 +34,10 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook
-from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 from OpenSSL import SSL
 
 from analyzers.exchange import FailurePhase
-from proxy_addons import go_errors
+from proxy_addons import forward_proxy_layer, go_errors
 from proxy_addons.established import BecomeTop, Established
 from proxy_addons.lifted import Lifted, LiftedAnswer
 from proxy_addons.tls_end import End
@@ -245,7 +244,7 @@ class KubeHttpStream(HttpStream):
         stack = tunnel.LayerStack()
         if admitted.via is not None:
             self.context.server.via = _via(admitted)
-            stack /= HttpUpstreamProxy.make(self.context, send_connect=True)
+            stack = forward_proxy_layer.through(self.context, admitted.via)
         self._server_tls = ServerTLS(self.context, self._tunnels, admitted)
         self.child_layer = cast(layer.Layer, Underway(stack, self._server_tls))
         self._handle_event = self._connecting
