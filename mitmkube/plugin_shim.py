@@ -2,14 +2,14 @@
 printed. A key pair in there is shown to the proxy first.
 
 kubectl runs this file with Python alone (``-I -S``) and waits for it before every command, so it imports next to
-nothing. What goes wrong between it and the proxy is not told here: stderr is the plugin's.
+nothing: contextlib and signal would double what it adds. What goes wrong between it and the proxy is not told here:
+stderr is the plugin's.
 """
 
 from __future__ import annotations
 
-import contextlib
+import _signal  # type: ignore[import-not-found]  # what signal wraps in enums
 import os
-import signal
 import sys
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
@@ -23,14 +23,9 @@ def main(arguments: list[str]) -> int:
     status, said = _run(program, argv)
     if _KEY in said:
         _show_proxy(socket_path, said)
-    with contextlib.suppress(BrokenPipeError):
-        rest = memoryview(said)
-        while rest:
-            rest = rest[os.write(1, rest) :]
+    _print(said)
     if status < 0:
-        with contextlib.suppress(OSError):  # of SIGKILL, which nobody handles
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
+        _end_by(-status)
     return status
 
 
@@ -39,7 +34,7 @@ def _run(program: str, argv: list[str]) -> tuple[int, bytes]:
     _leave_signals_to_plugin()
     read_end, write_end = os.pipe()
     start = os.posix_spawn if os.sep in program else os.posix_spawnp
-    reset = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores them
+    reset = [_signal.SIGPIPE, _signal.SIGXFSZ]  # Python ignores them
     try:
         pid = start(program, argv, _environ(), file_actions=[(os.POSIX_SPAWN_DUP2, write_end, 1)], setsigdef=reset)
     except OSError as error:
@@ -54,17 +49,21 @@ def _run(program: str, argv: list[str]) -> tuple[int, bytes]:
 
 def _leave_signals_to_plugin() -> None:
     """The terminal sends these to both; the plugin may ask whether it was meant, and its end is ours."""
-    for number in (signal.SIGINT, signal.SIGQUIT):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)  # not SIG_IGN, which the plugin would inherit
+    for number in (_signal.SIGINT, _signal.SIGQUIT):
+        if _signal.getsignal(number) is not _signal.SIG_IGN:
+            _signal.signal(number, lambda *_: None)  # not SIG_IGN, which the plugin would inherit
 
 
 def _environ() -> dict[bytes, bytes]:
     """As it was handed over: under the C locale Python sets LC_CTYPE, and the plugin would see."""
     environ = dict(os.environb)
-    with contextlib.suppress(OSError), open("/proc/self/environ", "rb") as given:  # noqa: PTH123 - pathlib costs 10 ms
-        if not any(entry.startswith(b"LC_CTYPE=") for entry in given.read().split(b"\0")):
-            environ.pop(b"LC_CTYPE", None)
+    try:
+        with open("/proc/self/environ", "rb") as given:  # noqa: PTH123 - pathlib costs 10 ms
+            entries = given.read().split(b"\0")
+    except OSError:
+        return environ
+    if not any(entry.startswith(b"LC_CTYPE=") for entry in entries):
+        environ.pop(b"LC_CTYPE", None)
     return environ
 
 
@@ -73,13 +72,31 @@ def _show_proxy(path: str, said: bytes) -> None:
     import socket
 
     folder, name = os.path.split(path)
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as proxy:
-        proxy.settimeout(_PATIENCE_SECONDS)
-        os.chdir(folder)  # the name of a socket may have a hundred characters, its folder more
-        proxy.connect(name)
-        proxy.sendall(said)
-        proxy.shutdown(socket.SHUT_WR)
-        proxy.recv(1)
+    try:
+        with socket.socket(socket.AF_UNIX) as proxy:
+            proxy.settimeout(_PATIENCE_SECONDS)
+            os.chdir(folder)  # the name of a socket may have a hundred characters, its folder more
+            proxy.connect(name)
+            proxy.sendall(said)
+            proxy.shutdown(socket.SHUT_WR)
+            proxy.recv(1)
+    except OSError:
+        return  # then the proxy refuses the certificate, and says why
+
+
+def _print(said: bytes) -> None:
+    rest = memoryview(said)
+    try:
+        while rest:
+            rest = rest[os.write(1, rest) :]
+    except BrokenPipeError:
+        return
+
+
+def _end_by(number: int) -> None:
+    if number != _signal.SIGKILL:  # which nobody handles
+        _signal.signal(number, _signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 if __name__ == "__main__":
