@@ -28,6 +28,8 @@ def classify(exchange: Exchange) -> tuple[Finding, ...]:
 
 def worth_classifying(exchange: Exchange) -> bool:
     """Whether anything in the exchange may be a failure; cheap, because nearly every exchange is none."""
+    if exchange.foreign:
+        return False
     if exchange.failure is not None:
         return True
     response = exchange.response

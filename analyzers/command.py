@@ -284,7 +284,7 @@ class Story:
         """The exchange the command was about: the cause, else the last that is no discovery, else the last."""
         if self.cause is not None:
             return self.cause
-        real = [verdict for verdict in self.verdicts if not is_discovery(verdict.exchange)]
+        real = [v for v in self.verdicts if not is_discovery(v.exchange) and not v.exchange.foreign]
         answered = [verdict for verdict in real if not verdict.failed]
         for candidates in (answered, real, self.verdicts):
             if candidates:
@@ -327,6 +327,8 @@ def _told_apart(verdicts: tuple[Verdict, ...], info: CommandInfo) -> tuple[Verdi
     told = []
     for place, verdict in enumerate(verdicts):
         note, cured_by = _look_alike(place, verdict, later)
+        if verdict.exchange.foreign:
+            note = "no API server, let through by --allow-host"
         if not note and info.signal and _cut_short(verdict.exchange):
             note = f"ended with the command ({info.signal})"
         if not note and verdict.failed and info.succeeded:

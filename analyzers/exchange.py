@@ -184,7 +184,8 @@ class Exchange:
     ``id`` counts from 1 within a session. ``cluster`` is the name of the kubeconfig's cluster, "" where unknown.
     ``path_prefix`` is what the cluster's server URL puts before every path; the API server does not see it. ``live`` is
     true while a long answer (a watch, an exec) is still open. ``asked``: not the command's, mitmkube asked it
-    afterwards to complete the story (``run --ask``).
+    afterwards to complete the story (``run --ask``). ``foreign``: meant for no API server but for a host that the user
+    let through by name, and so not judged; it has neither bodies nor a query.
     """
 
     id: int
@@ -198,6 +199,7 @@ class Exchange:
     path_prefix: str = ""
     live: bool = False
     asked: bool = False
+    foreign: bool = False
 
     @property
     def api_path(self) -> str:

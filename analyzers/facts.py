@@ -37,8 +37,8 @@ class Facts:
 
     @cached_property
     def request_info(self) -> RequestInfo | None:
-        """What the API server was asked; None for a CONNECT, which it never sees, and for an unknown request."""
-        if self.exchange.tunnel or not self.exchange.request.known:
+        """What the API server was asked; None for what it never sees (a CONNECT, a foreign host) or what is unknown."""
+        if self.exchange.tunnel or self.exchange.foreign or not self.exchange.request.known:
             return None
         return request_info.decode(self.exchange.request.method, self.exchange.api_path)
 

@@ -28,6 +28,8 @@ def phrase(exchange: Exchange, info: RequestInfo | None) -> str:
     if request.method == "CONNECT":
         return f"connect to {request.path}"
     path = path_of(exchange)
+    if exchange.foreign:
+        return f"{request.method.lower()} {request.authority}{path}"
     if is_discovery(exchange):
         return f"discovery {path}"
     if info is None or not info.is_resource_request:
@@ -52,7 +54,7 @@ def is_discovery(exchange: Exchange) -> bool:
 
     A path prefix of the server (a gateway that serves many clusters) may stand before it.
     """
-    if exchange.request.method not in ("GET", "HEAD"):
+    if exchange.foreign or exchange.request.method not in ("GET", "HEAD"):
         return False
     path = path_of(exchange)
     if not (found := _DISCOVERY.search(path)):

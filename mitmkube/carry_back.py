@@ -2,7 +2,7 @@
 
 ``kubectl config`` and its like write a changed stanza into the file that defines it and everything new into the first
 file that exists; with the overlay in front, both can be the overlay. Here the same change is made where it would have
-landed without the overlay. The proxy's URL and CA never leave the overlay.
+landed without the overlay. The proxy's URL and CA, and the shim of a credential plugin, never leave the overlay.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from analyzers.kubeconfig import Cluster, Kubeconfig, KubeconfigError
 from analyzers.kubeconfig.load import read_file
 from analyzers.kubeconfig.syntax import Stanza, dump, put, stanzas, text_of
+from mitmkube.wrapped_plugin import is_wrapped, unwrapped
 
 PROXY_USER = "mitmkube-"
 """How the user name in a proxy-url of any mitmkube begins."""
@@ -141,6 +142,7 @@ class _Plan:
         before = stanzas(self._before, section)
         paths = _USER_PATHS if section == "users" else ()
         for name, now in stanzas(self._after, section).items():
+            now = unwrapped(now, before.get(name)) if section == "users" else now
             if before.get(name) == now or self._is_defined(section, name, now):
                 continue
             file = self._file_of(section, name)
@@ -157,14 +159,22 @@ class _Plan:
             file = self._defining("clusters", name)
             if file is not None:
                 put(self._document(file), "clusters", name, None)
+        kept = stanzas(self._after, "users")
+        for name, stanza in stanzas(self._before, "users").items():
+            file = self._defining("users", name)
+            if name not in kept and is_wrapped(stanza) and file is not None and (left or not self._served):
+                put(self._document(file), "users", name, None)
 
     def _leaks(self) -> None:
-        """A program that merged all files into one of the user's own has written the proxy into it."""
+        """A program that merged all files into one of the user's own has written the proxy and the shim into it."""
         for path, data in self.files.items():
             for name, stanza in stanzas(data or {}, "clusters").items():
                 healed = self._without_ours(stanza)
                 if healed != stanza:
                     self._put("clusters", name, _moved(healed, (_CA,), path, path), path)
+            for name, stanza in stanzas(data or {}, "users").items():
+                if is_wrapped(stanza):
+                    self._put("users", name, _moved(unwrapped(stanza), _USER_PATHS, path, path), path)
 
     def _without_ours(self, stanza: Mapping[str, Any]) -> Stanza:
         """``stanza`` with the proxy's URL and CA replaced by what the user's own cluster says."""
@@ -258,7 +268,15 @@ def _set(stanza: Stanza, key: str, value: object) -> None:
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Equal, when a missing field and an empty one are the same."""
-    return {k: v for k, v in one.items() if v} == {k: v for k, v in other.items() if v}
+    return _filled(one) == _filled(other)
+
+
+def _filled(stanza: Mapping[str, Any]) -> Stanza:
+    """Without what is empty, or what kubectl fills in of a credential plugin whenever it writes."""
+    filled = {k: _filled(v) if k == "exec" and isinstance(v, dict) else v for k, v in stanza.items() if v}
+    if filled.get("interactiveMode") == "IfAvailable":
+        del filled["interactiveMode"]
+    return filled
 
 
 def _absolute(path: str, file: Path) -> Path:
@@ -266,7 +284,11 @@ def _absolute(path: str, file: Path) -> Path:
 
 
 def _resolved(stanza: Mapping[str, Any], paths: Iterable[str], file: Path) -> Stanza:
-    return {k: str(_absolute(v, file)) if k in paths and isinstance(v, str) and v else v for k, v in stanza.items()}
+    found = {k: str(_absolute(v, file)) if k in paths and isinstance(v, str) and v else v for k, v in stanza.items()}
+    exec_ = found.get("exec")
+    if isinstance(exec_, dict) and os.sep in text_of(exec_, "command"):
+        found["exec"] = {**exec_, "command": str(_absolute(exec_["command"], file))}
+    return found
 
 
 def _moved(stanza: Mapping[str, Any], paths: Iterable[str], source: Path, target: Path) -> Stanza:
@@ -275,16 +297,20 @@ def _moved(stanza: Mapping[str, Any], paths: Iterable[str], source: Path, target
     A relative path that leads nowhere beside ``source`` was given as it stands, and stays so.
     """
     result = dict(stanza)
-    folder = Path(os.path.abspath(target.parent))  # noqa: PTH100
     for key in paths:
-        path = text_of(stanza, key)
-        if not path:
-            continue
-        if not Path(path).is_absolute() and not (source.parent / path).exists():
-            continue
-        absolute = _absolute(path, source)
-        result[key] = str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
+        if path := text_of(stanza, key):
+            result[key] = _moved_path(path, source, target)
+    exec_ = stanza.get("exec")
+    if isinstance(exec_, dict) and os.sep in text_of(exec_, "command"):
+        result["exec"] = {**exec_, "command": _moved_path(exec_["command"], source, target)}
     return result
+
+
+def _moved_path(path: str, source: Path, target: Path) -> str:
+    if not Path(path).is_absolute() and not (source.parent / path).exists():
+        return path
+    folder, absolute = Path(os.path.abspath(target.parent)), _absolute(path, source)  # noqa: PTH100
+    return str(absolute.relative_to(folder)) if absolute.is_relative_to(folder) else str(absolute)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from mitmkube import stderr
 from mitmkube.errors import BAD_INPUT, UserError
@@ -102,6 +103,9 @@ def _dispatch(arguments: list[str]) -> int:
                 har=options.har,
                 json=options.json,
                 ask=options.ask,
+                wrap_plugin=options.wrap_plugin,
+                env_proxy=options.env_proxy,
+                allowed=tuple(options.allow_host),
                 keep_flows=options.keep_flows,
                 limits=_limits(options),
             ),
@@ -110,11 +114,19 @@ def _dispatch(arguments: list[str]) -> int:
     if options.command == "web":
         from mitmkube.web import web
 
-        return web(os.environ, options.port, options.web_port, options.keep_flows, _limits(options))
+        return web(
+            os.environ,
+            options.port,
+            options.web_port,
+            options.keep_flows,
+            _limits(options),
+            wrap_plugin=options.wrap_plugin,
+            allowed=tuple(options.allow_host),
+        )
     if options.command == "kubeconfig":
         from mitmkube.web import kubeconfig
 
-        return kubeconfig(os.environ, options.file)
+        return kubeconfig(os.environ, options.file, wrap_plugin=options.wrap_plugin)
     if options.command == "clean":
         from mitmkube.clean import clean
 
@@ -181,6 +193,31 @@ def _add_limits(parser: argparse.ArgumentParser, flows: str) -> None:
                         "watch and each log; default: 256K")  # fmt: skip
 
 
+def _add_wrap_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wrap-plugin", action="store_true", help="run credential plugins inside a shim that hands a "
+                        "client certificate and its key, where they return one, to the proxy's memory")  # fmt: skip
+
+
+def _add_allow_host(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--allow-host", type=_address, action="append", default=[], metavar="HOST[:PORT]", help="let "
+                        "requests to this host through too (port 443 unless given), such as an OAuth server: it is "
+                        "known by the system's roots, and of what is said there only method, path and status are "
+                        "kept; may be repeated")  # fmt: skip
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Host, without brackets, and port."""
+    parts = urlsplit(f"//{text}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    rest = parts.path or parts.query or parts.fragment or "@" in text or text.endswith((":", "?", "#"))
+    if not host or rest or "*" in host or any(letter.isspace() for letter in host):
+        raise argparse.ArgumentTypeError(f"{text} is no host, such as oauth.example.com or oauth.example.com:8443")
+    return host, 443 if port is None else port
+
+
 def _limits(options: argparse.Namespace) -> Limits:
     return Limits(body_bytes=options.keep_body, stream_bytes=options.keep_stream)
 
@@ -214,14 +251,24 @@ def _parser() -> _Parser:
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
                      "completes the story; the report says which")  # fmt: skip
+    _add_wrap_plugin(run)
+    run.add_argument("--env-proxy", action="store_true", help="also set HTTPS_PROXY, for programs that do not take "
+                     "the proxy from KUBECONFIG; the file with the CA to trust is $MITMKUBE_CA, as in curl --cacert "
+                     '"$MITMKUBE_CA". All that the command starts inherits it, credential plugins too, and what they '
+                     "ask of other hosts is refused without --allow-host. Go programs ignore it for loopback, and "
+                     "NO_PROXY counts as before")  # fmt: skip
+    _add_allow_host(run)
     _add_limits(run, "requests held in memory for the report: the first, the latest and what failed; the HAR has all")
     run.add_argument("argv", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="any program that reads KUBECONFIG")
     web = commands.add_parser("web", help="start mitmweb with the annotations and stay up")
     web.add_argument("--port", type=_port, help="of the proxy; kept for the next start")
     web.add_argument("--web-port", type=_port, help="of the page; kept for the next start")
+    _add_wrap_plugin(web)
+    _add_allow_host(web)
     _add_limits(web, "requests held on the page; the oldest that went well go first")
     kubeconfig = commands.add_parser("kubeconfig", help="write the overlay that leads through mitmkube web")
     kubeconfig.add_argument("file", nargs="?", type=Path, help="where to; default: where mitmkube web keeps its own")
+    _add_wrap_plugin(kubeconfig)
     explain = commands.add_parser("explain", help="say what went wrong in pasted errors, logs and recorded traffic")
     explain.add_argument("files", nargs="*", metavar="FILE", help="an error message, a terminal's scroll, kubectl -v "
                          "output, a log, an audit log, a HAR, a mitmproxy flow file; - or nothing: stdin")  # fmt: skip

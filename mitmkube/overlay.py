@@ -2,7 +2,8 @@
 
 The first file that defines a cluster supplies its whole stanza, so the overlay needs no users and no contexts:
 credentials, relative paths and refreshed tokens stay where they are. Inside a pod there are no files to put it before,
-and it becomes a complete kubeconfig that names the service account's token file.
+and it becomes a complete kubeconfig that names the service account's token file. A user is in it only where the
+credential plugin was asked to run inside the shim.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _SETTLED = ("certificate-authority", "certificate-authority-data", "insecure-ski
 class Overlay:
     """An overlay that was written to ``path``. ``names`` are the clusters that lead through the proxy.
 
-    ``document`` is its content; it holds the proxy's passwords in the proxy URLs, and no other secret.
+    ``document`` is its content; it holds the proxy's passwords in the proxy URLs, and no other secret but what stands
+    in the stanza of a user who is in it.
     """
 
     path: Path
@@ -45,12 +47,14 @@ class Overlay:
         *,
         clusters: Iterable[Cluster] | None = None,
         pod: Kubeconfig | None = None,
+        users: Mapping[str, Stanza] | None = None,
     ) -> Overlay:
         """Write the file, 0600 and at once, so that no client reads half of it.
 
         It is for ``clusters`` (default: all of ``kubeconfig`` that client-go would try).
         ``proxy_url_for`` gives each cluster a proxy URL with a user name of its own; ``ca_pem`` is the proxy's CA.
-        ``pod`` adds a service account's cluster, user, context and current-context. Raises OSError.
+        ``pod`` adds a service account's cluster, user, context and current-context, ``users`` are stanzas that take the
+        place of the user's own. Raises OSError.
         """
         named = kubeconfig.clusters.values() if clusters is None else clusters
         usable = [cluster for cluster in named if cluster.host and (clusters is not None or not cluster.refused)]
@@ -61,6 +65,9 @@ class Overlay:
         ]
         if pod is not None:
             document |= _account(pod)
+        if users:
+            wrapped = [{"name": name, "user": dict(stanza)} for name, stanza in users.items()]
+            document["users"] = [*document.get("users", ()), *wrapped]
         write_private(path, dump(document).encode())
         return cls(path=path, names=tuple(c.name for c in served), kubeconfig=kubeconfig, document=document)
 

@@ -13,16 +13,20 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority, child, output_files
 from mitmkube.early_proxy import EarlyProxy
 from mitmkube.errors import UserError
 from mitmkube.lock_file import locked
-from mitmkube.plan import OVERLAY, plan
-from mitmkube.private_files import make_private_folder
+from mitmkube.plan import AUTHORITY, OVERLAY, Address, plan
+from mitmkube.private_files import make_private_folder, write_private
 from mitmkube.session import Session
 from proxy_addons.limits import Limits
+
+if TYPE_CHECKING:
+    from mitmkube.plugin_socket import PluginSocket
 
 AUTHORITY_LIFETIME = dt.timedelta(days=1)
 
@@ -40,6 +44,9 @@ class RunOptions:
     har: Path | None = None
     json: Path | None = None
     ask: bool = False
+    wrap_plugin: bool = False
+    env_proxy: bool = False
+    allowed: tuple[Address, ...] = ()
 
 
 def run(options: RunOptions, environ: Mapping[str, str]) -> int:
@@ -68,13 +75,21 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
-    prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
+    prepared = plan(options.argv, environ, secrets.token_urlsafe(24), options.allowed)
     proxy = EarlyProxy()
     session = Session(options.har, options.keep_flows)
+    plugins: PluginSocket | None = None
     try:
         try:
             ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
-            prepared.write_overlay(folder / OVERLAY, proxy.port, ca)
+            if options.wrap_plugin:
+                from mitmkube.plugin_socket import PluginSocket
+
+                plugins = await PluginSocket.open(folder, prepared.upstreams.key_pairs.add)
+            prepared.write_overlay(folder / OVERLAY, proxy.port, ca, plugins.path if plugins else None)
+            if options.env_proxy:
+                write_private(folder / AUTHORITY, ca)
+                prepared.set_environment_proxy(proxy.port, folder / AUTHORITY)
             started = time.time()
             process = signals.start(prepared.argv, prepared.environ)
             ending = child.wait(process)
@@ -106,6 +121,8 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
             info = replace(info, notices=unasked)
     finally:
         notices = prepared.carry_back()
+        if plugins is not None:
+            plugins.close()
         await proxy.stop()
     exchanges, others = told_apart(kept.exchanges)
     own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges))

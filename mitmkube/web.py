@@ -19,7 +19,8 @@ from analyzers.kubeconfig import KubeconfigError
 from mitmkube import authority, stderr
 from mitmkube.errors import UserError
 from mitmkube.lock_file import NAME, locked
-from mitmkube.plan import OVERLAY, Plan, is_overlay, standing_plan
+from mitmkube.plan import OVERLAY, Address, Plan, is_overlay, standing_plan
+from mitmkube.plugin_socket import SOCKET, PluginSocket
 from mitmkube.private_files import private_folder, write_private
 from mitmkube.standing import AUTHORITY_LIFETIME, Changed, Standing
 from mitmkube.trusted_place import UntrustedPlace
@@ -104,17 +105,21 @@ def web(
     web_port: int | None,
     keep_flows: int,
     limits: Limits,
+    *,
+    wrap_plugin: bool = False,
+    allowed: tuple[Address, ...] = (),
 ) -> int:
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
         with _alone(folder):
-            return asyncio.run(_web(environ, folder, settings(folder, port, web_port), keep_flows, limits))
+            chosen = settings(folder, port, web_port)
+            return asyncio.run(_web(environ, folder, chosen, keep_flows, limits, allowed, wrap_plugin=wrap_plugin))
     except KubeconfigError as error:
         raise UserError(str(error)) from error
 
 
-def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
+def kubeconfig(environ: Mapping[str, str], file: Path | None, *, wrap_plugin: bool = False) -> int:
     """Write the overlay that leads through ``mitmkube web``, to ``file`` or where web keeps it. Raises UserError."""
     folder = state_folder(environ)
     chosen = settings(folder, None, None)
@@ -124,7 +129,8 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None) -> int:
         prepared = standing_plan(environ, chosen.password)
         _keep(folder, chosen)
         ca = authority.keep(folder, _now(), AUTHORITY_LIFETIME, prepared.upstreams.hosts)
-        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, ca)
+        plugins = folder / SOCKET if wrap_plugin else None
+        prepared.write_overlay(file.absolute() if file else folder / OVERLAY, chosen.port, ca, plugins)
     except KubeconfigError as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -137,7 +143,16 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_flows: int, limits: Limits) -> int:
+async def _web(
+    environ: Mapping[str, str],
+    folder: Path,
+    chosen: Settings,
+    keep_flows: int,
+    limits: Limits,
+    allowed: tuple[Address, ...],
+    *,
+    wrap_plugin: bool,
+) -> int:
     from proxy_addons import kube_addons
     from proxy_addons.analysis import Analysis
     from proxy_addons.annotate import Annotate
@@ -145,18 +160,23 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
     from proxy_addons.recorder import Recorder
     from proxy_addons.tunnels import Tunnels
 
-    standing = Standing(folder, lambda: standing_plan(environ, chosen.password), _now())
+    standing = Standing(folder, lambda: standing_plan(environ, chosen.password, allowed), _now())
     tunnels = Tunnels(standing.plan.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
     analysis = Analysis(annotate, still_open=(annotate,))
+    plugins: PluginSocket | None = None
 
     def write(plan: Plan, ca: bytes) -> None:
-        plan.write_overlay(folder / OVERLAY, chosen.port, ca)
+        plan.write_overlay(folder / OVERLAY, chosen.port, ca, plugins.path if plugins else None)
 
     def serve(changed: Changed) -> None:
+        changed.plan.upstreams.key_pairs.take_over(tunnels.upstreams.key_pairs)
         tunnels.upstreams = changed.plan.upstreams
         if changed.is_ca_new:
             master.addons.get("tlsconfig").configure({"confdir"})
+
+    def take(certificate: bytes, key: bytes) -> None:
+        tunnels.upstreams.key_pairs.add(certificate, key)
 
     try:
         recorder = Recorder(tunnels, analysis, analysis.look, limits)
@@ -166,6 +186,8 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         await _listening(master, running, chosen)
         # Not before the ports are ours: a start that fails must not lead what was exported elsewhere.
         _keep(folder, chosen)
+        if wrap_plugin:
+            plugins = await PluginSocket.open(folder, take)
         write(standing.plan, standing.ca)
         print(f"export KUBECONFIG={shlex.quote(standing.plan.environ['KUBECONFIG'])}", flush=True)
         print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
@@ -176,6 +198,8 @@ async def _web(environ: Mapping[str, str], folder: Path, chosen: Settings, keep_
         following.cancel()
     finally:
         analysis.finish()
+        if plugins is not None:
+            plugins.close()
         for notice in standing.plan.carry_back():
             stderr.say(notice)
     return 0

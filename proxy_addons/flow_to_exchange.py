@@ -61,6 +61,7 @@ def exchange(
         cluster=upstream.cluster if upstream else "",
         path_prefix=upstream.path_prefix if upstream else "",
         live=live,
+        foreign=upstream is not None and upstream.foreign,
     )
 
 

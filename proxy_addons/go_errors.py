@@ -21,6 +21,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from analyzers.exchange import FailurePhase
 
+PROXY_CONNECT = "proxyconnect tcp: "
 DIAL_TIMED_OUT = "mitmkube: dial timed out"
 TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
 
@@ -98,9 +99,11 @@ def forward_proxy(error: str, host: str, port: int) -> str:
     """What went wrong with a forward proxy at ``host``: its refusal's reason phrase, or why it could not be dialled."""
     if found := _REFUSED_CONNECT.search(error):
         return found[1]
+    if error.startswith(PROXY_CONNECT):
+        return error
     if error == "connection closed":
-        return "proxyconnect tcp: unexpected EOF"
-    return f"proxyconnect tcp: {dial(host, port, error)[1]}"
+        return f"{PROXY_CONNECT}unexpected EOF"
+    return f"{PROXY_CONNECT}{dial(host, port, error)[1]}"
 
 
 def gave_up(*, dialling: bool) -> str:

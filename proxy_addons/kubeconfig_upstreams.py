@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, load, proxy_address
+from analyzers.kubeconfig import Cluster, KeyPairSource, KubeconfigError, forward_proxy, load, proxy_address
 from proxy_addons.trust import certificates
 from proxy_addons.upstream import ForwardProxy, KeyPairs, Upstream, Upstreams
 
@@ -23,7 +24,7 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
     if cluster.insecure:
         problem = ""
     if proxy_url and via is None:
-        problem = f"mitmkube: the proxy of cluster {cluster.name} is neither http nor https, and cannot be passed"
+        problem = f"mitmkube: {unsupported_proxy(cluster, proxy_url)}"
     return Upstream(
         cluster=cluster.name,
         scheme=cluster.scheme,
@@ -37,6 +38,22 @@ def upstream(cluster: Cluster, user: str = "", proxy_url: str = "") -> Upstream:
         via=via,
         problem=problem,
     )
+
+
+def foreign(host: str, port: int, environ: Mapping[str, str]) -> Upstream:
+    """A host that the user lets through by name: known by the system's roots, behind the environment's proxy."""
+    name = f"[{host}]" if ":" in host else host
+    cluster = Cluster.of("", Path(), {"server": f"https://{name}:{port}"})
+    return replace(upstream(cluster, proxy_url=forward_proxy(cluster, environ)), foreign=True)
+
+
+def unsupported_proxy(cluster: Cluster, proxy_url: str) -> str:
+    """Why ``proxy_url`` cannot be passed on the way to ``cluster``, without what may be secret in it; "" if it can."""
+    if not proxy_url or _via(proxy_url) is not None:
+        return ""
+    address = proxy_address(proxy_url)
+    shown = f"{address[0]}://{address[1]}:{address[2]}" if address else "no URL of a proxy"
+    return f"the way to cluster {cluster.name} leads through {shown}, and mitmkube passes http and https proxies only"
 
 
 def _via(url: str) -> ForwardProxy | None:

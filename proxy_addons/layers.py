@@ -35,13 +35,12 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook, HttpErrorHook, HttpRequestHeadersHook
-from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 from OpenSSL import SSL
 
 from analyzers.exchange import FailurePhase
-from proxy_addons import go_errors
+from proxy_addons import forward_proxy_layer, go_errors
 from proxy_addons.established import BecomeTop, Established
-from proxy_addons.lifted import Lifted
+from proxy_addons.lifted import Lifted, LiftedAnswer
 from proxy_addons.tls_end import End
 from proxy_addons.tunnels import STRANGER, Tunnels, Watcher
 from proxy_addons.upstream import Upstream
@@ -248,7 +247,7 @@ class KubeHttpStream(HttpStream):
         stack = tunnel.LayerStack()
         if admitted.via is not None:
             self.context.server.via = _via(admitted)
-            stack /= HttpUpstreamProxy.make(self.context, send_connect=True)
+            stack = forward_proxy_layer.through(self.context, admitted.via)
         self._server_tls = ServerTLS(self.context, self._tunnels, admitted)
         self.child_layer = cast(layer.Layer, Underway(stack, self._server_tls))
         self._handle_event = self._connecting
@@ -399,7 +398,8 @@ class KubeHttpLayer(HttpLayer):
         if isinstance(event, RequestHeaders):
             if isinstance(child, KubeHttpStream):
                 child.malformed = problem(event.request, in_tunnel=self.mode is HTTPMode.transparent)
-                self._tunnels.lifted[event.request] = Lifted.take_from(event.request)
+                foreign = self._is_foreign and self.mode is not HTTPMode.regular
+                self._tunnels.lifted[event.request] = Lifted.take_from(event.request, foreign=foreign)
             elif lifted := self._tunnels.lifted.get(event.request):
                 event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
         elif (
@@ -409,10 +409,20 @@ class KubeHttpLayer(HttpLayer):
         ):
             self.tunnel = found
             yield BecomeTop(found)
+        if isinstance(event, ResponseHeaders) and self._is_foreign:
+            if isinstance(child, HttpStream):
+                self._tunnels.lifted_answers[event.response] = LiftedAnswer.take_from(event.response)
+            elif answer := self._tunnels.lifted_answers.get(event.response):
+                event = ResponseHeaders(event.stream_id, answer.put_back(event.response), event.end_stream)
         for command in super().event_to_child(child, event):
             if isinstance(command, commands.Log):
                 command.message = command.message.partition(": b'")[0].partition(': b"')[0]  # bytes off the wire
             yield command
+
+    @property
+    def _is_foreign(self) -> bool:
+        upstream = self._tunnels.of(self.context.client)
+        return upstream is not None and upstream.foreign
 
     def _standing(self, server: Server) -> Established | None:
         """The tunnel around this, which an answer of ``server`` came through; None where it must be passed layer by

@@ -11,6 +11,12 @@ from analyzers.decode import credential
 
 type Field = tuple[bytes, bytes]
 
+# Of what is said to a foreign host, and by it: a login puts codes and tokens into any other header.
+_HARMLESS = frozenset((
+    b"host", b"user-agent", b"accept", b"accept-encoding", b"connection", b"content-type", b"content-length",
+    b"content-encoding", b"transfer-encoding", b"date", b"server", b"cache-control", b"expect",
+))  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
@@ -25,8 +31,11 @@ class Lifted:
     credential: credential.Credential | None = None
 
     @classmethod
-    def take_from(cls, request: http.Request) -> Lifted:
-        """Take them off ``request``. Proxy-Authorization is meant for us and never goes back."""
+    def take_from(cls, request: http.Request, *, foreign: bool = False) -> Lifted:
+        """Take them off ``request``. Proxy-Authorization is meant for us and never goes back.
+
+        For a ``foreign`` host that is nearly everything: who logs in there does it in ways that nobody here knows.
+        """
         secret: list[tuple[int, Field]] = []
         kept: list[Field] = []
         for_us = ""
@@ -36,10 +45,12 @@ class Lifted:
             elif redact.is_secret_header(name.decode("latin-1"), value.decode("latin-1")):
                 redact.note_header(name.decode("latin-1"), value.decode("latin-1"))
                 secret.append((place, (name, value)))
+            elif foreign and name.lower() not in _HARMLESS:
+                secret.append((place, (name, value)))
             else:
                 kept.append((name, value))
         sent = request.path
-        shown = redact.path(sent)
+        shown = redact.path(sent.partition("?")[0] if foreign else sent)
         if shown != sent:
             request.path = shown
         path = sent if shown != sent else ""
@@ -61,6 +72,30 @@ class Lifted:
         sent.data.headers, sent.data.content, sent.data.trailers = http.Headers(fields), None, None
         if self.path:
             sent.data.path = self.path.encode("utf-8", "surrogateescape")
+        return sent
+
+
+@dataclass(frozen=True, slots=True)
+class LiftedAnswer:
+    """Header fields of a foreign host's answer (a redirect with a token in it), each with its place."""
+
+    fields: tuple[tuple[int, Field], ...] = field(repr=False)
+
+    @classmethod
+    def take_from(cls, response: http.Response) -> LiftedAnswer:
+        """Take them off ``response``."""
+        fields = tuple(enumerate(response.headers.fields))
+        response.headers.fields = tuple(pair for _, pair in fields if pair[0].lower() in _HARMLESS)
+        return cls(tuple((place, pair) for place, pair in fields if pair[0].lower() not in _HARMLESS))
+
+    def put_back(self, response: http.Response) -> http.Response:
+        """A copy of ``response`` with them on it, for the client only."""
+        fields = list(response.headers.fields)
+        for place, pair in self.fields:
+            fields.insert(place, pair)
+        sent = _same(response)
+        sent.data = _same(response.data)
+        sent.data.headers, sent.data.content, sent.data.trailers = http.Headers(fields), None, None
         return sent
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mitmproxy import ctx, http
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
@@ -67,7 +68,7 @@ class Reach:
             raise AssertionError("a TLS connection to a server that nobody was admitted to")
         client = data.context.client
         if upstream.via is not None and data.conn.address == (upstream.via.host, upstream.via.port):
-            data.ssl_conn = self._tunnels.trust.handshake(_proxy_itself(upstream.via), may_suspend=False)
+            data.ssl_conn = self._tunnels.trust.handshake(_proxy_itself(upstream, upstream.via), may_suspend=False)
             self._limit(TLS_SECONDS, go_errors.TLS_TIMED_OUT, client, data.conn)
             return
         if client.tls_established:
@@ -109,9 +110,10 @@ class Reach:
             transport.handler.cancel(reason)
 
 
-def _proxy_itself(via: ForwardProxy) -> Upstream:
-    """A forward proxy that speaks TLS is known by the system's roots."""
-    return Upstream(cluster="", scheme="https", host=via.host, port=via.port, server_name=via.host)
+def _proxy_itself(upstream: Upstream, via: ForwardProxy) -> Upstream:
+    """A forward proxy that speaks TLS. client-go knows it as it knows the server: one TLS configuration serves both."""
+    name = via.host if upstream.server_name == upstream.host else upstream.server_name
+    return replace(upstream, host=via.host, port=via.port, server_name=name)
 
 
 def _is_our_own(client: Client, server: Server) -> bool:

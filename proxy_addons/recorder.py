@@ -73,9 +73,8 @@ class Recorder:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         record = self._begin(flow)
-        record.request_tap = flow.request.stream = BodyTap(
-            flow.request.headers.get("content-encoding", ""), keep=self._limits.body_bytes
-        )
+        keep = 0 if self._is_foreign(flow) else self._limits.body_bytes
+        record.request_tap = flow.request.stream = BodyTap(flow.request.headers.get("content-encoding", ""), keep=keep)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         record = self._open.get(flow.id)
@@ -83,6 +82,9 @@ class Recorder:
             return
         record.pays_for_connection = self._pays(flow)
         record.upstream = self._tunnels.of(flow.client_conn)
+        if self._is_foreign(flow):
+            record.response_tap = flow.response.stream = BodyTap(keep=0)
+            return
         headers, status = flow.response.headers, flow.response.status_code
         prefix = record.upstream.path_prefix if record.upstream else ""
         path = flow.request.path.removeprefix(prefix) or "/"
@@ -135,6 +137,10 @@ class Recorder:
         self._count += 1
         self._open[flow.id] = record = _Open(self._count, flow, _NOTHING, _NOTHING)
         return record
+
+    def _is_foreign(self, flow: http.HTTPFlow) -> bool:
+        upstream = self._tunnels.of(flow.client_conn)
+        return upstream is not None and upstream.foreign
 
     def _pays(self, flow: http.HTTPFlow) -> bool:
         """Whether this is the first answer on its connection."""

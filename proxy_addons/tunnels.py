@@ -13,7 +13,7 @@ from OpenSSL import SSL
 
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
-from proxy_addons.lifted import Lifted
+from proxy_addons.lifted import Lifted, LiftedAnswer
 from proxy_addons.trust import Trust
 from proxy_addons.upstream import KeyPair, Upstream, Upstreams
 
@@ -26,7 +26,7 @@ STRANGER = "mitmkube.stranger"
 
 _UNKNOWN_IDENTITY = (
     "the client presented a certificate whose key no user of the kubeconfig has, so it cannot be passed on "
-    "(a credential plugin that returns a certificate keeps the key to itself)"
+    "(a credential plugin that returns a certificate keeps the key to itself without --wrap-plugin)"
 )
 
 
@@ -37,6 +37,7 @@ class Tunnels:
         self.upstreams = upstreams
         self.trust = trust or Trust()
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
+        self.lifted_answers: WeakKeyDictionary[http.Response, LiftedAnswer] = WeakKeyDictionary()
         self.watchers: dict[http.Request, Watcher] = {}
         self._by_client: dict[str, Upstream] = {}
         self._refusals: dict[str, str] = {}
@@ -49,6 +50,8 @@ class Tunnels:
         upstream = self.upstreams.find(request.host, request.port, user)
         if upstream is None:
             return _refusal(403, f"mitmkube: {request.host}:{request.port} is no server of the kubeconfig")
+        if upstream.foreign and request.method != "CONNECT":
+            return _refusal(403, f"mitmkube: {request.host} may be reached with TLS only, by CONNECT")
         if upstream.problem:
             return _refusal(502, upstream.problem)
         if request.method != "CONNECT" and (upstream.scheme, request.scheme) != ("http", "http"):

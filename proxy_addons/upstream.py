@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from cryptography import x509
@@ -17,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 type Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey
+# A plugin's certificate may live for minutes, and a proxy for weeks.
+_MOST_HANDED = 256
 _KEYS = (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 
 
@@ -36,7 +39,8 @@ class Upstream:
 
     ``user`` is the name in proxy-url's user info, "" when the proxy-url was written by hand. ``server_name`` is what
     the certificate must be for, and the SNI. ``ca`` is PEM, None for the system's roots. ``problem`` says in words why
-    the settings cannot be used (an unreadable CA file), "" when they can.
+    the settings cannot be used (an unreadable CA file), "" when they can. ``foreign`` is a host of no cluster that the
+    user let through by name: of what is said there only method, host, path and status are anybody's business.
     """
 
     cluster: str
@@ -50,6 +54,7 @@ class Upstream:
     insecure: bool = False
     via: ForwardProxy | None = None
     problem: str = ""
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +96,53 @@ class KeyPairs:
     def __init__(self, source: KeyPairSource) -> None:
         self._source = source
         self._found: dict[bytes, KeyPair] = {}
+        self._handed: dict[bytes, KeyPair] = {}
+
+    def add(self, certificate: bytes, key: bytes) -> None:
+        """Take a pair that stands in no file, both PEM; what is no pair is passed over. The oldest are let go of."""
+        pair = KeyPair.from_pem(certificate, key)
+        if pair is None:
+            return
+        self._handed.pop(pair.fingerprint, None)
+        self._handed[pair.fingerprint] = pair
+        while len(self._handed) > _MOST_HANDED:
+            del self._handed[next(iter(self._handed))]
+
+    def take_over(self, former: KeyPairs) -> None:
+        """Take the pairs that were handed to ``former``: a plugin is not asked for them again while they last."""
+        self._handed |= former._handed
 
     def find(self, fingerprint: bytes) -> KeyPair | None:
         """The key pair of exactly this certificate, or None."""
+        if fingerprint in self._handed:
+            return self._handed[fingerprint]
         if fingerprint not in self._found:
             pairs = (KeyPair.from_pem(*pem) for pem in self._source())
             self._found = {pair.fingerprint: pair for pair in pairs if pair}
         return self._found.get(fingerprint)
 
     def __repr__(self) -> str:
-        return f"KeyPairs({len(self._found)} read)"
+        return f"KeyPairs({len(self._found)} read, {len(self._handed)} handed over)"
 
 
 class Upstreams:
     """The servers of the kubeconfig and the proxy's password ("" asks for none).
 
-    ``read`` is called again when an unknown server is asked for: clusters are added while a proxy stays up. The
-    password lives in memory and in the overlay kubeconfig only.
+    ``read`` is called again when an unknown server is asked for, because clusters are added while a proxy stays up, and
+    when one of ``files`` was replaced, because authorities are renewed. The password lives in memory and in the overlay
+    kubeconfig only.
     """
 
-    def __init__(self, read: Callable[[], Iterable[Upstream]], key_pairs: KeyPairs, password: str = "") -> None:
+    def __init__(
+        self,
+        read: Callable[[], Iterable[Upstream]],
+        key_pairs: KeyPairs,
+        password: str = "",
+        files: Iterable[Path] = (),
+    ) -> None:
         self._read = read
+        self._files = tuple(files)
+        self._seen = self._look()
         self._all = tuple(read())
         self._password = password
         self.key_pairs = key_pairs
@@ -123,7 +154,8 @@ class Upstreams:
     def find(self, host: str, port: int, user: str = "") -> Upstream | None:
         """The server at this address, the one of this proxy user where several share it; None when it is not ours."""
         found = self._at(host, port)
-        if not found:
+        if not found or (self._files and self._look() != self._seen):
+            self._seen = self._look()
             self._all = tuple(self._read())
             found = self._at(host, port)
         return next((u for u in found if u.user == user), found[0] if found else None)
@@ -141,6 +173,18 @@ class Upstreams:
     def is_forward_proxy(self, host: str, port: int) -> bool:
         """Whether some cluster is reached through a proxy at this address."""
         return any(u.via is not None and (u.via.host, u.via.port) == (host, port) for u in self._all)
+
+    def _look(self) -> list[tuple[int, int, int] | None]:
+        """What tells a file from the one that takes its place."""
+        looks: list[tuple[int, int, int] | None] = []
+        for file in self._files:
+            try:
+                status = file.stat()
+            except OSError:
+                looks.append(None)
+            else:
+                looks.append((status.st_ino, status.st_mtime_ns, status.st_size))
+        return looks
 
     def _at(self, host: str, port: int) -> list[Upstream]:
         return [u for u in self._all if (u.host.lower(), u.port) == (host.lower(), port)]

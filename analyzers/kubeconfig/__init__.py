@@ -3,7 +3,7 @@
 Nothing here reads the environment: variables, the home folder and the root of the file system come in as values.
 """
 
-from analyzers.kubeconfig.forward_proxy import forward_proxy, proxy_address
+from analyzers.kubeconfig.forward_proxy import forward_proxy, passes_by, proxy_address
 from analyzers.kubeconfig.in_cluster import in_cluster
 from analyzers.kubeconfig.key_pair import KeyPair, KeyPairSource, certificates_in
 from analyzers.kubeconfig.load import config_paths, load
@@ -24,5 +24,6 @@ __all__ = [
     "forward_proxy",
     "in_cluster",
     "load",
+    "passes_by",
     "proxy_address",
 ]

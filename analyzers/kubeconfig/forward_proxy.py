@@ -44,7 +44,13 @@ def _uses_proxy(host: str, port: int, no_proxy: str) -> bool:
     address = _ip(host)
     if host == "localhost" or (address is not None and address.is_loopback):
         return False
-    return not any(_matches(entry.strip().lower(), host, port, address) for entry in no_proxy.split(","))
+    return not passes_by(host, port, no_proxy)
+
+
+def passes_by(host: str, port: int, no_proxy: str) -> bool:
+    """Whether NO_PROXY names this server."""
+    host = host.rstrip(".").lower()
+    return any(_matches(entry.strip().lower(), host, port, _ip(host)) for entry in no_proxy.split(","))
 
 
 type _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

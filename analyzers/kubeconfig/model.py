@@ -46,24 +46,35 @@ class Cluster:
     @classmethod
     def of(cls, name: str, file: Path, raw: Mapping[str, Any]) -> Cluster:
         """Read a stanza. Files are looked up beside ``file``; a CA file that cannot be read becomes ``ca_error``."""
-        ca: bytes | None = bytes_of(raw, "certificate-authority-data") or None
+        return (
+            cls(
+                name=name,
+                file=file,
+                insecure=truth_of(raw, "insecure-skip-tls-verify"),
+                tls_server_name=text_of(raw, "tls-server-name"),
+                proxy_url=text_of(raw, "proxy-url"),
+                disable_compression=truth_of(raw, "disable-compression"),
+                raw=MappingProxyType(dict(raw)),
+            )
+            .with_ca_read()
+            .at(text_of(raw, "server"))
+        )
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The file of the stanza's certificate-authority, which may be replaced; None where it names none."""
+        path = text_of(self.raw, "certificate-authority")
+        return self.file.parent / path if path else None
+
+    def with_ca_read(self) -> Cluster:
+        """The same cluster with the CA that its stanza has now."""
+        ca: bytes | None = bytes_of(self.raw, "certificate-authority-data") or None
         ca_error = ""
-        if path := text_of(raw, "certificate-authority"):
-            if ca is not None:
-                ca_error = f"certificate-authority-data and certificate-authority are both specified for {name}"
-            else:
-                ca, ca_error = _read_ca(file.parent / path, name)
-        return cls(
-            name=name,
-            file=file,
-            ca=ca,
-            ca_error=ca_error,
-            insecure=truth_of(raw, "insecure-skip-tls-verify"),
-            tls_server_name=text_of(raw, "tls-server-name"),
-            proxy_url=text_of(raw, "proxy-url"),
-            disable_compression=truth_of(raw, "disable-compression"),
-            raw=MappingProxyType(dict(raw)),
-        ).at(text_of(raw, "server"))
+        if self.ca_file is not None and ca is not None:
+            ca_error = f"certificate-authority-data and certificate-authority are both specified for {self.name}"
+        elif self.ca_file is not None:
+            ca, ca_error = _read_ca(self.ca_file, self.name)
+        return replace(self, ca=ca, ca_error=ca_error)
 
     def at(self, server: str) -> Cluster:
         """The same cluster at another server."""

@@ -6,10 +6,12 @@ What you see
 Why it happens
     mitmkube uses, towards the API server, exactly the certificate that the client proved to hold. It finds the key in
     the kubeconfig's users. A credential plugin that hands out a certificate keeps the key inside kubectl, and nothing
-    outside can present it. Category auth, because it is about proving who the user is; the API server is not at fault.
+    outside can present it, unless the plugin runs in mitmkube's shim, which hands the proxy the key. Category auth,
+    because it is about proving who the user is; the API server is not at fault.
 
 What to do
-    Use a user with a certificate file or a token, or run this command without mitmkube.
+    If a credential plugin makes the certificate, run the command with --wrap-plugin. Otherwise use a user with a
+    certificate file or a token, or run this command without mitmkube.
 
 References
     - https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
@@ -50,8 +52,8 @@ def check(facts: Facts) -> Finding | None:
         summary=f"mitmkube has no key for the client certificate{of}, so it did not ask the API server.",
         evidence=(evidence.failure(facts), *evidence.identity(facts)),
         fix=(
+            Fix("run the command with mitmkube run --wrap-plugin, if a credential plugin makes the certificate"),
             Fix("use a user whose certificate and key are files or data in the kubeconfig, or one with a token"),
-            Fix("run the command without mitmkube, if a credential plugin makes the certificate"),
         ),
     )
 

@@ -9,7 +9,8 @@ Why it happens
     a proxy in the way; the cluster is not at fault.
 
 What to do
-    Start mitmkube again with the kubeconfig that names this server.
+    Start mitmkube again with the kubeconfig that names this server, or with --allow-host if it is none and the command
+    needs it: a server to log in at, say.
 
 References
     - https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/#proxy
@@ -43,6 +44,7 @@ def check(facts: Facts) -> Finding | None:
         evidence=(evidence.failure(facts),),
         fix=(
             Fix("start mitmkube again with the kubeconfig that names this server"),
+            Fix("let it through with --allow-host, if it is no API server and the command needs it"),
             Fix("run the command without mitmkube to see whether it works then"),
         ),
     )

@@ -143,8 +143,8 @@ def key_pair(cluster: Cluster, name: str) -> tuple[Path, Path]:
 
 
 @contextlib.contextmanager
-def relay(port: int) -> Iterator[tuple[int, list[object]]]:
-    """A port that leads to another on loopback, and the connections that were made to it so far."""
+def relay(port: int, host: str = servers.HOST) -> Iterator[tuple[int, list[object]]]:
+    """A port of ``host`` that leads to another on loopback, and the connections that were made to it so far."""
     connections: list[object] = []
     open_sockets: list[socket.socket] = []
 
@@ -165,7 +165,8 @@ def relay(port: int) -> Iterator[tuple[int, list[object]]]:
                 for source, target in ((client, server), (server, client)):
                     threading.Thread(target=copy, args=(source, target), daemon=True).start()
 
-    with socket.create_server((servers.HOST, 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as listener:
         threading.Thread(target=accept, daemon=True).start()
         try:
             yield listener.getsockname()[1], connections

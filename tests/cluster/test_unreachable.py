@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -230,9 +231,17 @@ class ForwardProxy:
 
 
 @contextlib.contextmanager
-def forward_proxy(port: int) -> Iterator[ForwardProxy]:
+def forward_proxy(port: int, context: ssl.SSLContext | None = None) -> Iterator[ForwardProxy]:
+    """With ``context`` it speaks TLS."""
+
     def serve(client: socket.socket) -> None:
-        with contextlib.suppress(OSError), client:
+        with contextlib.suppress(OSError):
+            if context is not None:
+                client = context.wrap_socket(client, server_side=True)
+            answer(client)
+
+    def answer(client: socket.socket) -> None:
+        with client:
             head = b""
             while b"\r\n\r\n" not in head and (byte := client.recv(1)):
                 head += byte
@@ -259,7 +268,8 @@ def forward_proxy(port: int) -> Iterator[ForwardProxy]:
                 threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 
     with socket.create_server((servers.HOST, 0)) as listener:
-        proxy = ForwardProxy(f"http://{servers.HOST}:{listener.getsockname()[1]}")
+        scheme = "http" if context is None else "https"
+        proxy = ForwardProxy(f"{scheme}://{servers.HOST}:{listener.getsockname()[1]}")
         threading.Thread(target=accept, daemon=True).start()
         try:
             yield proxy
@@ -289,6 +299,44 @@ def test_server_behind_a_forward_proxy_is_reached(
     assert set(proxy.logins) == {base64.b64encode(b"user:pass@word").decode()}
     assert "pass@word" not in outcome.report
     assert "pass%40word" not in outcome.report
+
+
+@pytest.mark.parametrize(
+    ("signed_by", "stanza", "works"),
+    [
+        ("the cluster", {}, True),
+        ("another", {}, False),
+        ("another", {"insecure-skip-tls-verify": True, "certificate-authority-data": None}, True),
+        ("the system", {"certificate-authority-data": None}, False),
+        ("the cluster", {"tls-server-name": "kubernetes"}, False),
+    ],
+)
+def test_forward_proxy_over_tls_is_known_as_kubectl_knows_it(
+    cluster: Cluster,
+    kubectl: Kubectl,
+    compare: Compare,
+    tmp_path: Path,
+    signed_by: str,
+    stanza: dict[str, Any],
+    works: bool,
+) -> None:
+    """client-go has one TLS configuration, for the proxy as for the server behind it."""
+    other = pki.Authority.create("some-public-authority")
+    authority = cluster.identities.authority if signed_by == "the cluster" else other
+    context = servers.server_context(authority.issue("proxy", usage=pki.SERVER, names=[servers.HOST]))
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(other.certificate_pem)
+    env = {"SSL_CERT_FILE": str(roots)} if signed_by == "the system" else {}
+    with forward_proxy(cluster.port, context) as proxy:
+        file = cluster.identities.write_kubeconfig(
+            tmp_path / "config",
+            "jane",
+            cluster.identities.stanza("jane"),
+            {"server": BEHIND_PROXY, "proxy-url": proxy.url, **stanza},
+        )
+        outcome = compare(kubectl, RAW, file, env=env)
+    assert outcome.through.masked == outcome.direct.masked
+    assert (outcome.through.status == 0) is works
 
 
 def test_no_proxy_is_honoured(

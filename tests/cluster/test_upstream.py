@@ -27,6 +27,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, environment, run
 from tests.cluster.conftest import Compare, MitmkubeRun, RunDirect
 from tests.cluster.kubectl import Kubectl
+from tests.cluster.test_identity import relay
 
 PODS = ["get", "pods", "-o", "name"]
 
@@ -413,6 +414,63 @@ def test_server_over_plain_http_is_reached(
     assert outcome.story["requests"]
 
 
+@pytest.mark.parametrize("address", ["[::1]", "[0:0:0:0:0:0:0:1]"])
+def test_server_at_an_ipv6_address_is_reached(
+    cluster: Cluster, kubectl: Kubectl, compare: Compare, config: WriteConfig, address: str
+) -> None:
+    with relay(cluster.port, "::1") as (port, connections):
+        outcome = compare(kubectl, PODS, config(server=f"https://{address}:{port}"))
+        assert outcome.through.masked == outcome.direct.masked
+        assert 'User "jane" cannot list' in outcome.through.stderr
+        assert connections
+        # ... and what goes wrong there reads the same.
+        stanza = {"server": f"https://{address}:{port}", "tls_server_name": "elsewhere.example.test"}
+        outcome = compare(kubectl, ["get", "--raw", "/version"], config(**stanza))
+    assert outcome.through.masked == outcome.direct.masked
+    assert outcome.through.status == 1
+
+
+def test_several_clusters_and_users_are_used_at_once(
+    cluster: Cluster,
+    kubectls: tuple[Kubectl, ...],
+    kubectl_proxy: str,
+    mitmkube_run: MitmkubeRun,
+    tmp_path: Path,
+    fresh_home: Iterator[Path],
+) -> None:
+    """Three servers, one of them below a path and one over plain HTTP, and a user of each kind, in every pair."""
+    identities = cluster.identities
+    with below_a_path(cluster) as (url, ca):
+        clusters: dict[str, dict[str, Any]] = {
+            "dev": {"server": cluster.url, "certificate-authority": str(cluster.ca_file)},
+            "path": {"server": url, "certificate-authority-data": base64.b64encode(ca).decode()},
+            "plain": {"server": kubectl_proxy},
+        }
+        sso = plugin(tmp_path, {"token": identities.stanza("bob")["token"]})
+        users = {"jane": identities.stanza("jane"), "token": identities.stanza("token"), "sso": sso}
+        file = tmp_path / "all"
+        file.write_text(json.dumps({
+            "apiVersion": "v1", "kind": "Config", "current-context": "dev-jane",
+            "clusters": [{"name": name, "cluster": stanza} for name, stanza in clusters.items()],
+            "users": [{"name": name, "user": stanza} for name, stanza in users.items()],
+            "contexts": [
+                {"name": f"{one}-{other}", "context": {"cluster": one, "user": other}}
+                for one in clusters for other in users
+            ],
+        }))  # fmt: skip
+        kubectl = shlex.quote(str(kubectls[-1].path))
+        names = [f"{one}-{other}" for one in clusters for other in users] * 2
+        ask = f"{kubectl} get pods -o name --context"
+        script = " ".join(f"echo {name} $({ask}={name} 2>&1 | tail -1) &" for name in names)
+        direct = run(["sh", "-c", f"{script} wait"], home=next(fresh_home), kubeconfig=file)
+        through = mitmkube_run(["--quiet", "--", "sh", "-c", f"{script} wait"], file)
+    said = sorted(through.stdout.splitlines())
+    assert said == sorted(direct.stdout.splitlines())
+    assert len(said) == 18
+    assert len({line for line in said if "pod/p0" in line}) == 5  # the admin's token twice, and all that is plain
+    assert any('dev-jane Error from server (Forbidden): pods is forbidden: User "jane"' in line for line in said)
+
+
 IN_POD = """\
 set -e
 mount -t tmpfs tmpfs /run
@@ -512,7 +570,7 @@ def test_certificate_of_a_credential_plugin_is_said_to_be_a_limit(
     # kubectl says it once, and once more for every time it tried to discover what there is.
     for line in outcome.through.stderr.splitlines():
         assert "mitmkube: the client presented a certificate" in line
-        assert "(a credential plugin that returns a certificate keeps the key to itself)" in line
+        assert "(a credential plugin that returns a certificate keeps the key to itself without --wrap-plugin)" in line
     found = {(found["rule"], found["category"], found["hop"]) for found in outcome.story["findings"]}
     assert found == {("auth-key-not-available", "auth", "mitmkube")}
 

@@ -179,3 +179,121 @@ def test_overlay_that_another_mitmkube_wrote_over_is_not_carried_back(tmp_path: 
     (notice,) = prepared.carry_back()
     assert "Another mitmkube wrote over the overlay" in notice
     assert own.read_text() == before
+
+
+# Proxies on the way
+
+
+SOCKS = "socks5://jane:secret@bastion.test:1080"
+
+
+@pytest.mark.parametrize("line", ["kubectl get pods", "kubectl get pods --context=a", "helm list", "sh -c ./deploy"])
+def test_proxy_that_cannot_be_passed_is_refused_before_anything_is_run(tmp_path: Path, line: str) -> None:
+    path = kubeconfig(tmp_path / "k", "a", **{"proxy-url": SOCKS})
+    with pytest.raises(KubeconfigError) as refused:
+        plan(tuple(line.split()), environ(tmp_path, path), PASSWORD)
+    assert str(refused.value) == (
+        "the way to cluster a leads through socks5://bastion.test:1080, and mitmkube passes http and https proxies"
+        " only; run the command without mitmkube, or have an http proxy in its place"
+    )
+
+
+def test_proxy_of_the_environment_that_cannot_be_passed_is_refused_too(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "k", "a")
+    with pytest.raises(KubeconfigError, match=r"leads through socks5://bastion\.test:1080"):
+        plan(("kubectl", "get", "pods"), {**environ(tmp_path, path), "HTTPS_PROXY": SOCKS}, PASSWORD)
+    plan(("kubectl", "get", "pods"), {**environ(tmp_path, path), "HTTPS_PROXY": SOCKS, "NO_PROXY": ".test"}, PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("line", "refused"),
+    [
+        ("kubectl get pods", False),
+        ("kubectl get pods --context=b", True),
+        ("kubectl get pods --context=b --proxy-url=http://proxy.test:3128", False),
+        ("kubectl get pods --proxy-url=socks5://127.0.0.1:1080", True),
+        ("kubectl config get-contexts", False),
+        ("kubectl no-builtin --context=b", False),
+        ("./deploy.sh", False),
+    ],
+)
+def test_proxy_of_a_cluster_that_is_not_used_is_no_obstacle(tmp_path: Path, line: str, refused: bool) -> None:
+    paths = (kubeconfig(tmp_path / "a", "a"), kubeconfig(tmp_path / "b", "b", **{"proxy-url": SOCKS}))
+    if refused:
+        with pytest.raises(KubeconfigError, match="leads through socks5"):
+            plan(tuple(line.split()), environ(tmp_path, *paths), PASSWORD)
+    else:
+        assert plan(tuple(line.split()), environ(tmp_path, *paths), PASSWORD).argv
+
+
+def test_standing_proxy_says_which_cluster_it_cannot_serve(tmp_path: Path) -> None:
+    paths = (kubeconfig(tmp_path / "a", "a"), kubeconfig(tmp_path / "b", "b", **{"proxy-url": SOCKS}))
+    (said,) = standing_plan(environ(tmp_path, *paths), PASSWORD).notices
+    assert said.startswith("the way to cluster b leads through socks5://bastion.test:1080")
+    with pytest.raises(KubeconfigError, match="leads through socks5"):
+        standing_plan(environ(tmp_path, paths[1]), PASSWORD)
+
+
+def test_password_of_a_proxy_is_not_repeated(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "k", "a", **{"proxy-url": SOCKS})
+    with pytest.raises(KubeconfigError) as refused:
+        plan(("kubectl", "get", "pods"), environ(tmp_path, path), PASSWORD)
+    assert "secret" not in str(refused.value)
+
+
+# Programs that know only the environment's proxy
+
+
+def test_environments_proxy_leads_to_the_cluster_of_the_context(tmp_path: Path) -> None:
+    own = {**environ(tmp_path, kubeconfig(tmp_path / "k", "b", "a")), "NO_PROXY": "x.test", "HTTP_PROXY": "http://own"}
+    prepared = plan(("./deploy.sh",), own, PASSWORD)
+    prepared.write_overlay(tmp_path / "overlay", 4711, CA)
+    prepared.set_environment_proxy(4711, tmp_path / "ca.crt")
+    url = f"http://mitmkube-1:{PASSWORD}@127.0.0.1:4711"
+    assert {name: value for name, value in prepared.environ.items() if own.get(name) != value} == {
+        "HTTPS_PROXY": url,
+        "https_proxy": url,
+        "MITMKUBE_CA": str(tmp_path / "ca.crt"),
+        "KUBECONFIG": prepared.environ["KUBECONFIG"],
+    }
+    assert prepared.notices == ()
+
+
+def test_server_that_no_proxy_names_is_said_to_be_unseen(tmp_path: Path) -> None:
+    own = {**environ(tmp_path, kubeconfig(tmp_path / "k", "a")), "no_proxy": "localhost,.test"}
+    prepared = plan(("./deploy.sh",), own, PASSWORD)
+    prepared.set_environment_proxy(4711, tmp_path / "ca.crt")
+    assert prepared.notices == ("NO_PROXY names a.test: what goes by the environment's proxy was not seen.",)
+
+
+def test_command_that_runs_directly_keeps_its_environment(tmp_path: Path) -> None:
+    prepared = plan(("kubectl", "config", "view"), environ(tmp_path, kubeconfig(tmp_path / "k", "a")), PASSWORD)
+    prepared.set_environment_proxy(4711, tmp_path / "ca.crt")
+    assert "HTTPS_PROXY" not in prepared.environ
+
+
+# Hosts that were let through by name
+
+
+def test_host_that_is_let_through_is_one_of_the_upstreams_and_no_cluster(tmp_path: Path) -> None:
+    own = {**environ(tmp_path, kubeconfig(tmp_path / "k", "a")), "HTTPS_PROXY": "http://proxy.test:3128"}
+    prepared = plan(("kubectl", "get", "pods"), own, PASSWORD, [("oauth.test", 443), ("::1", 8443)])
+    found = prepared.upstreams.find("OAUTH.test", 443)
+    assert found is not None
+    assert (found.foreign, found.cluster, found.server_name, found.ca, found.insecure) == (
+        True, "", "oauth.test", None, False,
+    )  # fmt: skip
+    assert found.via is not None
+    assert found.via.host == "proxy.test"
+    assert prepared.upstreams.find("::1", 8443)
+    assert prepared.upstreams.find("oauth.test", 444) is None
+    prepared.write_overlay(tmp_path / "overlay", 4711, CA)
+    assert set(proxy_urls(tmp_path / "overlay")) == {"a"}
+
+
+def test_cluster_that_is_let_through_besides_stays_a_cluster(tmp_path: Path) -> None:
+    own = environ(tmp_path, kubeconfig(tmp_path / "k", "a"))
+    prepared = plan(("kubectl", "get", "pods"), own, PASSWORD, [("a.test", 6443)])
+    found = prepared.upstreams.find("a.test", 6443)
+    assert found is not None
+    assert not found.foreign

@@ -11,7 +11,6 @@ import pytest
 from OpenSSL import SSL
 
 from proxy_addons import reach
-from proxy_addons.trust import Trust
 from proxy_addons.upstream import ForwardProxy
 from tests.cluster import pki
 from tests.proxy_addons.api_server import HOST, server_context, tcp_server
@@ -129,19 +128,39 @@ def test_servers_alert_is_not_blamed_on_the_forward_proxy(bench, leaf, forward) 
     assert bench.proxy.exchange.failure.phase == "tls"
 
 
-def test_forward_proxy_that_speaks_tls(tmp_path, leaf, authority, jane, bench, monkeypatch) -> None:
-    roots = tmp_path / "roots.pem"
-    roots.write_bytes(authority.certificate_pem)
+def test_forward_proxy_that_speaks_tls_is_known_as_the_server_is(leaf, jane, bench) -> None:
     with tcp_server(carry, context=server_context(leaf, asks=False)) as forward:
         bench.pairs = [jane]
         bench.start(via=via(forward, "https"))
-        bench.proxy.tunnels.trust = Trust({"SSL_CERT_FILE": str(roots), "SSL_CERT_DIR": str(tmp_path)})
         with bench.client(jane).open() as client:
             assert identity_seen(client) == fingerprint(jane)
-        bench.proxy.tunnels.trust = Trust({"SSL_CERT_FILE": "/nowhere", "SSL_CERT_DIR": "/nowhere"})
-        with bench.client() as client, pytest.raises(Refused):
+
+
+@pytest.mark.parametrize(
+    ("names", "trusted", "words"),
+    [
+        ([HOST], False, "tls: failed to verify certificate: x509: certificate signed by unknown authority"),
+        (["elsewhere.test"], True, "x509: cannot validate certificate for 127.0.0.1 because it doesn't contain any"),
+    ],
+)
+def test_forward_proxy_that_is_not_trusted_is_refused_in_gos_words(bench, authority, names, trusted, words) -> None:
+    issuer = authority if trusted else pki.Authority.create("other")
+    certificate = issuer.issue("proxy", usage=pki.SERVER, names=names)
+    with tcp_server(carry, context=server_context(certificate, asks=False)) as forward:
+        bench.start(via=via(forward, "https"))
+        with bench.client() as client, pytest.raises(Refused) as refused:
             client.connect()
-        assert bench.proxy.take(2)[1].failure.phase == "proxy"
+        assert refused.value.reason.startswith("proxyconnect tcp: tls: failed to verify certificate: x509: ")
+        assert words in refused.value.reason
+        assert bench.proxy.exchange.failure.phase == "proxy"
+
+
+def test_forward_proxy_that_speaks_no_tls_is_told_in_gos_words(bench, forward) -> None:
+    bench.start(via=via(forward, "https"))
+    with bench.client() as client, pytest.raises(Refused) as refused:
+        client.connect()
+    assert refused.value.reason.startswith("proxyconnect tcp: ")
+    assert "Certificate" not in refused.value.reason
 
 
 def test_plain_server_is_reached_through_the_forward_proxy(tmp_path, forward) -> None:
