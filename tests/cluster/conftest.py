@@ -10,14 +10,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from tests.cluster import binaries
+from tests.cluster import binaries, faults
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
 from tests.cluster.explained import Explained
@@ -157,6 +157,28 @@ def pod_port(cluster: Cluster) -> Iterator[bytes]:
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield page
         server.shutdown()
+
+
+@pytest.fixture
+def make_namespaces(cluster: Cluster) -> Iterator[Callable[[], tuple[str, str]]]:
+    """``make_namespaces()``: two fresh ones with names of one length, for ``Sides``; nodes named after them go too."""
+    with contextlib.ExitStack() as stack:
+
+        def make() -> tuple[str, str]:
+            direct = stack.enter_context(faults.namespace(cluster, "direct"))
+            through = cluster.add_namespace(direct.replace("direct", "passed"))
+            stack.callback(cluster.call, "DELETE", f"/api/v1/namespaces/{through}")
+            for namespace in (direct, through):
+                stack.callback(cluster.call, "DELETE", f"/api/v1/nodes/{namespace}")
+            return direct, through
+
+        yield make
+
+
+@pytest.fixture
+def namespaces(make_namespaces: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """Two fresh ones, as ``make_namespaces`` makes them."""
+    return make_namespaces()
 
 
 class RunDirect(Protocol):

@@ -20,7 +20,6 @@ from typing import Any
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
-from tests.cluster.kubectl import Kubectl
 from tests.cluster.masking import masked
 
 _numbers = itertools.count(1)
@@ -106,13 +105,13 @@ class Sides:
             )
             return direct.result(), through.result()
 
-    def differences(self, kubectl: Kubectl, line: str) -> list[str]:
+    def differences(self, program: Path, line: str) -> list[str]:
         """Run one line of a list of commands, ``STATUS[,STATUS] ARGUMENTS [< FILE]``: what differs, and a status
         that is none of these."""
         status, _, arguments = line.partition(" ")
         arguments, _, file = arguments.partition(" < ")
         stdin = (self.direct.folder / file.strip()).read_text() if file else None
-        outcomes = self.run([str(kubectl.path), *shlex.split(arguments)], stdin=stdin)
+        outcomes = self.run([str(program), *shlex.split(arguments)], stdin=stdin)
         found = self.compare(line, outcomes)
         if outcomes[0].status not in map(int, status.split(",")):
             found.append(f"{line}: ended with {outcomes[0].status} directly: {outcomes[0].stderr}")

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 _AGE = r"(?<![\w.=-])(?:\d+[dhms]){1,2}(?![\w.-])"
 _NAME_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"
 
-# Of any two runs: they are never at one time, and kubectl diff makes folders for its files.
+# Of any two runs: they are never at one time, a list is of the moment, and kubectl diff makes folders for its files.
 ALWAYS: Mapping[str, str] = {
     "AGE": rf"{_AGE}(?: ago)? *|(?<=AGE) +",
+    "LIST-VERSION": r'(?<=List","apiVersion":"v1","metadata":{"resourceVersion":")\d+'
+    r'|(?<=List\nmetadata:\n  resourceVersion: ")\d+',
     "DIFF-FOLDER": r"(?<=/)(?:LIVE|MERGED)-\d+",
     "FILE-TIME": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+0000",
 }
@@ -23,6 +25,7 @@ ALWAYS: Mapping[str, str] = {
 # Of two runs that each make their own.
 MADE_APART: Mapping[str, str] = {
     "TIME": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z|[MTWFS][a-z]{2}, \d\d \w{3} \d{4} [\d:]{8} \+0000",
+    "HELM-TIME": r"[MTWFS][a-z]{2} \w{3} +\d+ [\d:]{8} \d{4}|\d{4}-\d\d-\d\d [\d:]{8}\.\d+ \+0000 UTC *",
     "UID": r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     "RESOURCE-VERSION": r'(?<=resourceVersion: ")\d+|(?<="resourceVersion": ")\d+|(?<="resourceVersion":")\d+',
     # Of a Deployment and its ReplicaSets, whose hash holds the time of a restart; of a Job; what kubectl makes up.

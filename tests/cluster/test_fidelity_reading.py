@@ -223,12 +223,12 @@ FILES = {
     "stdin.txt": "one\ntwo\n",
     "kustomized/kustomization.yaml": "resources: [objects.yaml]\n",
     "kustomized/objects.yaml": _OBJECTS,
-    "invalid.yaml": "{apiVersion: v1, kind: Service, metadata: {name: invalid}, spec: {ports: [{port: 70000}]}}\n",
-    "unknown-field.yaml": "{apiVersion: v1, kind: Service, metadata: {name: invalid}, spec: {portz: [{port: 80}]}}\n",
+    "invalid.yaml": "---\n{apiVersion: v1, kind: Service, metadata: {name: invalid}, spec: {ports: [{port: 70000}]}}\n",
+    "unknown-field.yaml": "---\n{apiVersion: v1, kind: Service, metadata: {name: invalid}, spec: {portz: []}}\n",
     "unparsable.yaml": "a: b: c\n",
-    "no-such-kind.yaml": "{apiVersion: nosuch.example/v1, kind: Nothing, metadata: {name: nothing}}\n",
-    "stale.yaml": '{apiVersion: v1, kind: ConfigMap, metadata: {name: applied, resourceVersion: "1"}}\n',
-    "nobody.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: nobody}}\n",
+    "no-such-kind.yaml": "---\n{apiVersion: nosuch.example/v1, kind: Nothing, metadata: {name: nothing}}\n",
+    "stale.yaml": '---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: applied, resourceVersion: "1"}}\n',
+    "nobody.yaml": "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: nobody}}\n",
 }
 
 
@@ -284,5 +284,5 @@ def test_command_that_changes_nothing_prints_the_same(
     sides = make_sides(cluster, tmp_path, furnished)
     # Two at a time, for a command through mitmkube is mostly one process that starts.
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(functools.partial(sides.differences, kubectl_of_three), GROUPS[group].splitlines()))
+        found = list(pool.map(functools.partial(sides.differences, kubectl_of_three.path), GROUPS[group].splitlines()))
     assert not any(found), "\n\n".join(itertools.chain.from_iterable(found))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import faults
 from tests.cluster.api import wait_until
 from tests.cluster.cluster import Cluster, free_ports
-from tests.cluster.command import Outcome, environment
 from tests.cluster.fidelity import Side, Sides
+from tests.cluster.going import Going
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.masking import ALWAYS, MADE_APART
 
@@ -26,68 +23,24 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 type Act = Callable[[Side, Going], object]
 
 
-class Going:
-    """A command on one side that goes on. It leads a process group, as a shell's job does."""
-
-    def __init__(self, side: Side, command: Sequence[str]) -> None:
-        self._stdout, self._stderr = side.home / "stdout", side.home / "stderr"
-        with self._stdout.open("wb") as stdout, self._stderr.open("wb") as stderr:
-            self._process = subprocess.Popen(
-                side.words(command),
-                env=environment(side.home, side.kubeconfig, side.env({})),
-                cwd=side.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """Wait until its stdout has ``pattern``."""
-
-        def seen() -> re.Match[str] | None:
-            assert self._process.poll() is None, self.outcome()
-            return re.search(pattern, self._stdout.read_text())
-
-        return wait_until(f"{pattern} printed", seen)
-
-    def end(self, number: int = 0) -> Outcome:
-        """Send a signal to all of it, as a terminal does, or wait until it ends by itself."""
-        try:
-            if number:
-                os.killpg(self._process.pid, number)
-            self._process.wait(SECONDS)
-        finally:
-            if self._process.poll() is None:
-                os.killpg(self._process.pid, signal.SIGKILL)
-                self._process.wait()
-        return self.outcome()
-
-    def outcome(self) -> Outcome:
-        # What a shell makes of it, for mitmkube can only exit with what its child was killed by.
-        status = self._process.returncode or 0
-        return Outcome(status if status >= 0 else 128 - status, self._stdout.read_text(), self._stderr.read_text())
+@pytest.fixture
+def furnished(cluster: Cluster, namespaces: tuple[str, str]) -> Iterator[tuple[str, str]]:
+    """Two namespaces with the same in them."""
+    for name in namespaces:
+        path = f"/api/v1/namespaces/{name}/configmaps"
+        cluster.arrange("POST", path, {"metadata": {"name": "watched", "finalizers": ["a.example/b"]}})
+        cluster.run_pod(name, "talking")
+    yield namespaces
+    for name in namespaces:
+        path = f"/api/v1/namespaces/{name}/configmaps/watched"
+        cluster.call("PATCH", path, {"metadata": {"finalizers": None}}, headers=MERGE)
 
 
 @pytest.fixture
-def namespaces(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """Two with the same in them, and names of one length."""
-    with faults.namespace(cluster, "direct") as direct, faults.namespace(cluster, "passed") as through:
-        for name in (direct, through):
-            path = f"/api/v1/namespaces/{name}/configmaps"
-            cluster.arrange("POST", path, {"metadata": {"name": "watched", "finalizers": ["a.example/b"]}})
-            cluster.run_pod(name, "talking")
-        yield direct, through
-        for name in (direct, through):
-            path = f"/api/v1/namespaces/{name}/configmaps/watched"
-            cluster.call("PATCH", path, {"metadata": {"finalizers": None}}, headers=MERGE)
-
-
-@pytest.fixture
-def play(cluster: Cluster, namespaces: tuple[str, str], tmp_path: Path) -> Callable[..., list[str]]:
+def play(cluster: Cluster, furnished: tuple[str, str], tmp_path: Path) -> Callable[..., list[str]]:
     """``play(command, act, ends)``: what differs when ``act`` is done beside the command, which ``ends`` by that."""
     user = cluster.identities.stanza("admin")
-    sides = Sides(cluster, tmp_path, user=user, namespaces=namespaces, masks={**MADE_APART, **ALWAYS})
+    sides = Sides(cluster, tmp_path, user=user, namespaces=furnished, masks={**MADE_APART, **ALWAYS})
 
     def both(command: Sequence[str], act: Act, ends: int = 0) -> list[str]:
         outcomes = []
@@ -142,7 +95,7 @@ def test_watch_prints_the_same_and_is_ended_by_the_same_signal(
     ids=" ".join,
 )
 def test_watch_prints_the_same_in_every_form(
-    cluster: Cluster, kubectl_of_three: Kubectl, play: Callable[..., list[str]], form: list[str]
+    cluster: Cluster, kubectl: Kubectl, play: Callable[..., list[str]], form: list[str]
 ) -> None:
     def act(side: Side, going: Going) -> None:
         wait_until("it watches", lambda: watchers(cluster) > before)
@@ -151,11 +104,11 @@ def test_watch_prints_the_same_in_every_form(
             going.until(rf"(?s)(key-{number}|watched +{number + 1}|(configmap/watched.*){{{number + 2}}})")
 
     before = watchers(cluster)
-    assert play([str(kubectl_of_three.path), "get", "configmap", "watched", *form], act, signal.SIGTERM) == []
+    assert play([str(kubectl.path), "get", "configmap", "watched", *form], act, signal.SIGTERM) == []
 
 
 def test_command_that_waits_ends_when_it_comes_true(
-    cluster: Cluster, kubectl_of_three: Kubectl, play: Callable[..., list[str]]
+    cluster: Cluster, kubectl: Kubectl, play: Callable[..., list[str]]
 ) -> None:
     def act(side: Side, going: Going) -> None:
         wait_until("it watches", lambda: watchers(cluster) > before)
@@ -163,19 +116,19 @@ def test_command_that_waits_ends_when_it_comes_true(
         going.end()
 
     before = watchers(cluster)
-    command = [str(kubectl_of_three.path), "wait", "--for=jsonpath={.data.a}=b", "configmap/watched"]
+    command = [str(kubectl.path), "wait", "--for=jsonpath={.data.a}=b", "configmap/watched"]
     assert play(command, act) == []
 
 
 def test_deletion_waits_until_the_object_is_gone(
-    cluster: Cluster, kubectl_of_three: Kubectl, play: Callable[..., list[str]]
+    cluster: Cluster, kubectl: Kubectl, play: Callable[..., list[str]]
 ) -> None:
     def act(side: Side, going: Going) -> None:
         going.until("deleted")
         patch(cluster, side.namespace, {"metadata": {"finalizers": None}})
         going.end()
 
-    assert play([str(kubectl_of_three.path), "delete", "configmap", "watched"], act) == []
+    assert play([str(kubectl.path), "delete", "configmap", "watched"], act) == []
 
 
 def test_log_that_is_followed_prints_the_same(kubectl_of_three: Kubectl, play: Callable[..., list[str]]) -> None:
@@ -216,7 +169,7 @@ def test_forwarded_port_prints_and_passes_the_same(
 
 
 def test_kubectl_proxy_prints_and_passes_the_same(
-    kubectl_of_three: Kubectl, play: Callable[..., list[str]], free_port: int
+    kubectl: Kubectl, play: Callable[..., list[str]], free_port: int
 ) -> None:
     pages = []
 
@@ -225,5 +178,5 @@ def test_kubectl_proxy_prints_and_passes_the_same(
         with urllib.request.urlopen(f"http://127.0.0.1:{free_port}/api/v1/namespaces/default", timeout=SECONDS) as page:
             pages.append(page.read())
 
-    assert play([str(kubectl_of_three.path), "proxy", f"--port={free_port}"], act, signal.SIGTERM) == []
+    assert play([str(kubectl.path), "proxy", f"--port={free_port}"], act, signal.SIGTERM) == []
     assert pages[0] == pages[1]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.cluster import faults, pki
+from tests.cluster import pki
 from tests.cluster.api import wait_until
 from tests.cluster.cluster import Cluster
 from tests.cluster.fidelity import Sides
@@ -212,12 +213,12 @@ _CONTAINER = "{name: c, image: busybox, env: [{name: A, value: b}]}"
 FILES = {
     "objects.yaml": _OBJECTS,
     "changed.yaml": _OBJECTS.replace("{a: b}", "{a: changed, b: added}"),
-    "more.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: more, labels: {turn: more}}}\n",
-    "stale.yaml": '{apiVersion: v1, kind: ConfigMap, metadata: {name: applied, resourceVersion: "1"}}\n',
+    "more.yaml": "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: more, labels: {turn: more}}}\n",
+    "stale.yaml": '---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: applied, resourceVersion: "1"}}\n',
     "patch.yaml": "spec: {sessionAffinity: ClientIP}\n",
     "stdin.txt": "one\ntwo\n",
     "kustomized/kustomization.yaml": "resources: [map.yaml]\nnamePrefix: kustomized-\n",
-    "kustomized/map.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: map}}\n",
+    "kustomized/map.yaml": "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: map}}\n",
     "deployment.yaml": f"""\
 apiVersion: apps/v1
 kind: Deployment
@@ -227,7 +228,7 @@ spec:
   selector: {{matchLabels: {{app: web}}}}
   template: {{metadata: {{labels: {{app: web}}}}, spec: {{nodeName: n0, containers: [{_CONTAINER}]}}}}
 """,
-    "node.yaml": "{apiVersion: v1, kind: Node, metadata: {name: $NS}}\n",
+    "node.yaml": "---\n{apiVersion: v1, kind: Node, metadata: {name: $NS}}\n",
     "on-node.yaml": f"""\
 apiVersion: v1
 kind: Pod
@@ -273,41 +274,38 @@ UNTIL: dict[str, Callable[[Cluster, str], bool]] = {"rolled out": _rolled_out, "
 
 
 @pytest.fixture
-def namespaces(cluster: Cluster) -> Iterator[tuple[str, str]]:
-    """Two fresh ones with names of one length; what is named after them in the whole cluster goes with them."""
-    with faults.namespace(cluster, "direct") as direct:
-        through = cluster.add_namespace(direct.replace("direct", "passed"))
-        try:
-            yield direct, through
-        finally:
-            cluster.call("DELETE", f"/api/v1/namespaces/{through}")
-            for namespace in (direct, through):
-                cluster.call("DELETE", f"/api/v1/nodes/{namespace}")
-
-
-@pytest.mark.parametrize("story", STORIES)
-def test_story_of_commands_that_write_goes_the_same_way(
-    cluster: Cluster, kubectl_of_three: Kubectl, namespaces: tuple[str, str], tmp_path: Path, story: str
-) -> None:
+def play(cluster: Cluster, kubectl_of_three: Kubectl, tmp_path: Path) -> Callable[[str, tuple[str, str]], list[str]]:
+    """``play(story, namespaces)``: what differs, by command, and what is wrong with the direct one."""
     certificate = pki.Authority.create("mitmkube-test-ca").issue("pair", usage=pki.SERVER, names=["pair"])
     pair = {"pair.crt": certificate.certificate_pem.decode(), "pair.key": certificate.key_pem.decode()}
-    sides = Sides(
-        cluster,
-        tmp_path,
-        user=cluster.identities.stanza("admin"),
-        namespaces=namespaces,
-        masks={**MADE_APART, **ALWAYS},
-        files={**FILES, **pair, "sent": SENT},
-    )
-    found = []
-    for line in STORIES[story].splitlines():
-        word, _, name = line.partition(" ")
-        if word == "until":
-            for namespace in namespaces:
-                wait_until(f"{namespace} {name}", functools.partial(UNTIL[name], cluster, namespace))
-        else:
-            found += sides.differences(kubectl_of_three, line)
-    if story == "nodes":
-        for side, file in itertools.product((sides.direct, sides.through), ("copied", "received")):
-            assert (side.folder / file).read_text() == SENT
-    assert not found, "\n\n".join(found)
+
+    def each_command(story: str, namespaces: tuple[str, str]) -> list[str]:
+        folder = tmp_path / story
+        folder.mkdir()
+        user, files = cluster.identities.stanza("admin"), {**FILES, **pair, "sent": SENT}
+        masks = {**MADE_APART, **ALWAYS}
+        sides = Sides(cluster, folder, user=user, namespaces=namespaces, masks=masks, files=files)
+        found = []
+        for line in STORIES[story].splitlines():
+            word, _, name = line.partition(" ")
+            if word == "until":
+                for namespace in namespaces:
+                    wait_until(f"{namespace} {name}", functools.partial(UNTIL[name], cluster, namespace))
+            else:
+                found += sides.differences(kubectl_of_three.path, line)
+        return found
+
+    return each_command
+
+
+def test_stories_of_commands_that_write_go_the_same_way(
+    make_namespaces: Callable[[], tuple[str, str]],
+    play: Callable[[str, tuple[str, str]], list[str]],
+    tmp_path: Path,
+) -> None:
+    # Two at a time, because much of it is waiting.
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(play, STORIES, [make_namespaces() for _ in STORIES]))
+    assert not any(found), "\n\n".join(itertools.chain.from_iterable(found))
+    for side, file in itertools.product("ab", ("copied", "received")):
+        assert (tmp_path / "nodes" / side / "here" / file).read_text() == SENT

@@ -1,6 +1,5 @@
 // Command informers watches ConfigMaps and Secrets of one namespace as a controller does, over protobuf, and prints what
-// it is told: a line for each event, and "synced" when it has seen all that was there. It ends when it has seen the
-// ConfigMap "last" deleted.
+// it is told, a line for each event. It ends when it has seen the ConfigMap "last" deleted.
 package main
 
 import (
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
@@ -45,7 +43,7 @@ func run(namespace string) error {
 			UpdateFunc: func(_, object any) { lines <- told("updated", object) },
 			DeleteFunc: func(object any) {
 				lines <- told("deleted", object)
-				if named, err := meta.Accessor(object); err == nil && named.GetName() == "last" {
+				if object, ok := object.(*corev1.ConfigMap); ok && object.Name == "last" {
 					close(last)
 				}
 			},
@@ -60,7 +58,6 @@ func run(namespace string) error {
 			return fmt.Errorf("%v was not synced", kind)
 		}
 	}
-	lines <- "synced"
 	for {
 		select {
 		case line := <-lines:
@@ -79,9 +76,9 @@ func run(namespace string) error {
 func told(what string, object any) string {
 	switch object := object.(type) {
 	case *corev1.ConfigMap:
-		return fmt.Sprintf("%s configmap %s %v", what, object.Name, object.Data)
+		return fmt.Sprintf("%s configmap %s a=%.9s of %d", what, object.Name, object.Data["a"], len(object.Data["a"]))
 	case *corev1.Secret:
-		return fmt.Sprintf("%s secret %s of %d values", what, object.Name, len(object.Data))
+		return fmt.Sprintf("%s secret %s a=%.9s of %d", what, object.Name, object.Data["a"], len(object.Data["a"]))
 	default:
 		return fmt.Sprintf("%s %T", what, object)
 	}
