@@ -38,6 +38,8 @@ class Tunnels:
         self.trust = trust or Trust()
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
         self.watchers: dict[http.Request, Watcher] = {}
+        self.turned_away = False
+        """Whether a client came without the proxy's password."""
         self._by_client: dict[str, Upstream] = {}
         self._refusals: dict[str, str] = {}
 
@@ -45,6 +47,7 @@ class Tunnels:
         """The server that ``request`` may reach, or the answer that refuses it."""
         user, password = _user_info(lifted.proxy_authorization)
         if not self.upstreams.authenticated(password):
+            self.turned_away = True
             return _refusal(407, "Proxy Authentication Required", {"Proxy-Authenticate": 'Basic realm="mitmkube"'})
         upstream = self.upstreams.find(request.host, request.port, user)
         if upstream is None:

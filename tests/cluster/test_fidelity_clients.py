@@ -136,7 +136,6 @@ ask -X DELETE "$maps/made"
 ask --path-as-is "$server/api//v1/../v1/%2e%2e/x?a=%00&b=c;d"
 sha256sum < "$HOME/openapi"
 """
-KINDS = ("configmap", "secret")
 # What an HTTP server makes up for every answer.
 HEADERS = {
     "DATE": r"(?<=Date: )\w{3}, \d\d \w{3} \d{4} [\d:]{8} GMT",
@@ -187,8 +186,7 @@ def test_informers_are_told_the_same(
                 going.until("deleted secret last")
         outcome = going.end()
         assert (outcome.status, outcome.stderr) == (0, "")
-        # Each kind has a watch of its own, and two watches have no order between them.
-        told.append([[line for line in outcome.stdout.splitlines() if f" {kind} " in line] for kind in KINDS])
+        told.append([_of_kind(outcome.stdout, kind, there) for kind, there in (("configmap", 4), ("secret", 3))])
     assert told[0] == told[1]
     assert [len(lines) for lines in told[0]] == [10, 9]
 
@@ -198,6 +196,18 @@ def test_python_client_prints_the_same(cluster: Cluster, namespaces: tuple[str, 
     outcomes = sides.run([sys.executable, "program.py", "$NS"])
     assert outcomes[0].status == 0, outcomes[0].stderr
     assert sides.compare("python", outcomes) == []
+
+
+def test_python_client_without_the_password_is_told_what_to_set(
+    cluster: Cluster, namespaces: tuple[str, str], tmp_path: Path
+) -> None:
+    program = "\n".join(line for line in PYTHON.splitlines() if "proxy_headers" not in line)
+    sides = make_sides(cluster, tmp_path, namespaces, {"program.py": program})
+    direct, through = sides.run([sys.executable, "program.py", "$NS"])
+    assert direct.status == 0, direct.stderr
+    assert "407 Proxy Authentication Required" in through.stderr
+    (report,) = (tmp_path / "reports").iterdir()
+    assert "set proxy_headers of its Configuration" in " ".join(report.read_text().split())
 
 
 def test_curl_prints_the_same(
@@ -210,3 +220,9 @@ def test_curl_prints_the_same(
     outcomes = sides.run(["env", "NAMESPACE=$NS", "sh", "ask.sh"], env=env)
     assert outcomes[0].stdout.count("exit status 0\n") == 14, outcomes[0].stdout
     assert sides.compare("curl", outcomes) == []
+
+
+def _of_kind(printed: str, kind: str, there: int) -> list[str]:
+    """What was told of one kind, which has a watch of its own: those that were ``there`` before come in any order."""
+    lines = [line for line in printed.splitlines() if f" {kind} " in line]
+    return sorted(lines[:there]) + lines[there:]

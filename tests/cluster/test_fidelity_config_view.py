@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,20 @@ def _check_authority(data: str) -> None:
     if data != "DATA+OMITTED":
         authority = x509.load_pem_x509_certificate(base64.b64decode(data))
         assert "mitmkube" in authority.subject.rfc4514_string()
+
+
+def test_verbose_output_differs_by_the_file_that_was_loaded_alone(
+    cluster: Cluster, kubectl_of_three: Kubectl, run_direct: RunDirect, mitmkube_run: MitmkubeRun
+) -> None:
+    verbose = ["get", "namespace", "default", "-o", "name", "-v=6"]
+    direct = _told(run_direct(kubectl_of_three, verbose).stderr)
+    through = _told(mitmkube_run(["--quiet", "--", kubectl_of_three.path, *verbose]).stderr)
+    assert not direct - through
+    assert all(re.search(r"Config loaded from file: +\S+/kubeconfig$", line) for line in through - direct)
+    assert sum("/api/v1/namespaces/default" in line for line in through) == 1
+
+
+def _told(log: str) -> Counter[str]:
+    """The lines of kubectl's log, which come in any order, without times and process ids."""
+    timeless = re.sub(r"(?<=milliseconds=)\d+|(?<= in )\d+(?= milliseconds)", "MS", log)
+    return Counter(re.sub(r"^([IWE])\d{4} [\d:.]+ +\d+ ", r"\1 ", line) for line in timeless.splitlines())
