@@ -13,11 +13,14 @@ from collections.abc import Mapping
 _AGE = r"(?<![\w.=-])(?:\d+[dhms]){1,2}(?![\w.-])"
 _NAME_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"
 
-# Of any two runs: they are never at one time, a list is of the moment, and kubectl diff makes folders for its files.
+# Of any two runs: they are never at one time, a list, a review and a lease are of the moment, and kubectl diff makes
+# folders for its files.
 ALWAYS: Mapping[str, str] = {
     "AGE": rf"{_AGE}(?: ago)? *|(?<=AGE) +",
     "LIST-VERSION": r'(?<=List","apiVersion":"v1","metadata":{"resourceVersion":")\d+'
     r'|(?<=List\nmetadata:\n  resourceVersion: ")\d+',
+    "REVIEW-TIME": r'(?<=kind: SelfSubjectReview\nmetadata:\n  creationTimestamp: ")[^"]+',
+    "LEASE-TIME": r"(?<=  RenewTime:       )\w{3}, \d\d \w{3} \d{4} [\d:]{8} \+0000",
     "DIFF-FOLDER": r"(?<=/)(?:LIVE|MERGED)-\d+",
     "FILE-TIME": r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ \+0000",
 }

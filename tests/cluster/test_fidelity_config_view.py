@@ -91,11 +91,11 @@ def _check_authority(data: str) -> None:
 
 
 def test_verbose_output_differs_by_the_file_that_was_loaded_alone(
-    cluster: Cluster, kubectl_of_three: Kubectl, run_direct: RunDirect, mitmkube_run: MitmkubeRun
+    cluster: Cluster, kubectl: Kubectl, run_direct: RunDirect, mitmkube_run: MitmkubeRun
 ) -> None:
     verbose = ["get", "namespace", "default", "-o", "name", "-v=6"]
-    direct = _told(run_direct(kubectl_of_three, verbose).stderr)
-    through = _told(mitmkube_run(["--quiet", "--", kubectl_of_three.path, *verbose]).stderr)
+    direct = _told(run_direct(kubectl, verbose).stderr)
+    through = _told(mitmkube_run(["--quiet", "--", kubectl.path, *verbose]).stderr)
     assert not direct - through
     assert all(re.search(r"Config loaded from file: +\S+/kubeconfig$", line) for line in through - direct)
     assert sum("/api/v1/namespaces/default" in line for line in through) == 1

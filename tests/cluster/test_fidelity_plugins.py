@@ -25,12 +25,9 @@ END
 COMMANDS = """\
 get pods -o name
 auth can-i delete nodes
-get --raw /api
-api-resources -o name
 create configmap made --from-literal=a=b --dry-run=server
 get pods nobody
 exec p0 -- echo out
-logs p0
 """
 
 
@@ -76,10 +73,10 @@ def giving(version: str = "v1", **status: str) -> str:
 
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_plugin_that_gives_a_token(
-    cluster: Cluster, kubectl_of_three: Kubectl, tmp_path: Path, token: str, version: str
+    cluster: Cluster, kubectl: Kubectl, tmp_path: Path, token: str, version: str
 ) -> None:
     more = {"apiVersion": f"client.authentication.k8s.io/{version}"}
-    said, found = check(cluster, kubectl_of_three, tmp_path, giving(version, token=token), more)
+    said, found = check(cluster, kubectl, tmp_path, giving(version, token=token), more)
     assert found == []
     assert "signing in" in said
     assert 'pods "nobody" not found' in said
