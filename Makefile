@@ -59,7 +59,7 @@ cluster: binaries  ## start a real cluster to play with, until Ctrl-C
 	$(BIN)/python -m tests.cluster.up $(RUN)
 
 .PHONY: binaries
-binaries: $(VENV)/.installed-test  ## build the cluster's programs, once, in about ten minutes
+binaries: $(VENV)/.installed-test  ## build what the cluster tests need, once, in about fifteen minutes
 	@$(BIN)/python -m tests.cluster.binaries
 
 .PHONY: lint

@@ -23,8 +23,9 @@ from bench import apply, audit, client, commands, copies, forward, lists, long, 
 from bench.figures import Section, to_reach
 from bench.setting import FULL, QUICK, Setting, Size
 from tests.cluster.api import ApiError
-from tests.cluster.binaries import BuildFailed, binaries
+from tests.cluster.binaries import binaries
 from tests.cluster.cluster import Cluster
+from tests.cluster.go_programs import BuildFailed
 from tests.cluster.kubectl import find_kubectls
 from tests.cluster.part import PartDied
 

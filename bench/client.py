@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.setting import Setting
 from bench.ways import Way, token
-from tests.cluster.binaries import cache
+from tests.cluster.go_programs import cache
 
 CONNECT_SECONDS, LONGEST_SECONDS = 60, 120
 

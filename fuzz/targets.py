@@ -68,6 +68,7 @@ from analyzers.readers import (
 from analyzers.readers import har as har_reader
 from analyzers.readers.passage import Passage
 from analyzers.readers.source import Source
+from analyzers.redact import archive
 from analyzers.streams import stream
 from analyzers.streams.list_page import ListPage
 from analyzers.streams.upgraded import Upgraded
@@ -511,6 +512,15 @@ def _redact_body(data: bytes) -> object:
     return tuple(one is None for one in found)
 
 
+def _redact_entry(data: bytes) -> object:
+    entry = untrusted.parse_json(data)
+    if not isinstance(entry, dict):
+        return None
+    once = archive.entry(entry)
+    assert archive.entry(once) == once
+    return tuple(sorted(once))
+
+
 def _facts(data: bytes) -> object:
     """Rules over an answer of any kind: first the request, then the answer's code, header fields, and its body."""
     head, _, content = data.partition(b"\n\n")
@@ -688,6 +698,7 @@ TARGETS: tuple[Target, ...] = (
     Target(name="watch-document", run=_watch_document, seeds=_watch_documents, share=1),
     Target(name="message", run=_message, seeds=seeds.messages, share=3),
     Target(name="redact-text", run=_redact_text, seeds=lambda: (*seeds.header_fields(), *seeds.messages()), share=3),
+    Target(name="redact-entry", run=_redact_entry, seeds=_entries, share=2),
     Target(name="redact-body", run=_redact_body, seeds=_with_request, share=3),
     Target(name="kubeconfig", run=_kubeconfig, seeds=_kubeconfigs, share=2),
 )

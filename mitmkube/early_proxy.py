@@ -66,6 +66,7 @@ class EarlyProxy:
         self.port = int(self._listener.getsockname()[1])
         self._master: ProxyMaster | None = None
         self._recorder: Recorder | None = None
+        self._tunnels: Tunnels | None = None
         self._held_since = 0.0
         self.held_seconds = 0.0
         """How long the first connection had to wait, at least, because there was no proxy yet."""
@@ -95,6 +96,11 @@ class EarlyProxy:
         except BaseException:
             self._listener.close()
             raise
+
+    @property
+    def turned_away(self) -> bool:
+        """Whether a client came without the proxy's password."""
+        return self._tunnels is not None and self._tunnels.turned_away
 
     async def settle(self) -> None:
         """After the command: wait until its connections have been seen to close, and hand on what is still open."""
@@ -132,6 +138,6 @@ class EarlyProxy:
         from mitmkube.proxy import ProxyMaster
         from proxy_addons import kube_addons
 
-        self._recorder = recorder
+        self._recorder, self._tunnels = recorder, tunnels
         self._master = ProxyMaster([*kube_addons(tunnels), recorder], confdir)
         await self._master.start(self._listener)

@@ -125,7 +125,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
             plugins.close()
         await proxy.stop()
     exchanges, others = told_apart(kept.exchanges)
-    own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges))
+    own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges, proxy.turned_away))
     info = replace(info, notices=(*own, *info.notices, *others))
     story = Story.of(exchanges, info, left_out=kept.left_out)
     run_report.hand_over(options, story, session.har)

@@ -38,11 +38,20 @@ def command_info(options: RunOptions, prepared: Plan, started: float, ended: End
     )
 
 
-def nothing_sent(prepared: Plan, exchanges: list[Exchange]) -> tuple[str, ...]:
-    """Why the proxy saw no request, as far as the kubeconfig and the command line tell."""
+_TURNED_AWAY = (
+    "A client came to the proxy without the user name and password of the proxy-url, and was refused (407). Python's "
+    "kubernetes package leaves them out: set proxy_headers of its Configuration, as README.md shows."
+)
+
+
+def nothing_sent(prepared: Plan, exchanges: list[Exchange], turned_away: bool) -> tuple[str, ...]:
+    """Why the proxy saw no request, as far as the kubeconfig and the command line tell, and whether a client was
+    ``turned_away`` that did not know the proxy's password."""
     chosen, kubectl = prepared.selection, prepared.invocation.kubectl
     if exchanges:
         return ()
+    if turned_away:
+        return (_TURNED_AWAY,)
     if not prepared.invocation.upstreams:
         return ("Nothing was sent through the proxy: no kubeconfig names a cluster that could be asked.",)
     flags = kubectl is not None and any(map(kubectl.has, ("token", "client-certificate", "username")))

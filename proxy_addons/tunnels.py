@@ -39,12 +39,15 @@ class Tunnels:
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
         self.lifted_answers: WeakKeyDictionary[http.Response, LiftedAnswer] = WeakKeyDictionary()
         self.watchers: dict[http.Request, Watcher] = {}
+        self.turned_away = False
+        """Whether a client came without the proxy's password."""
         self._by_client: dict[str, Upstream] = {}
         self._refusals: dict[str, str] = {}
 
     def admit(self, request: http.Request, lifted: Lifted, client: Client) -> Upstream | http.Response:
         """The server that ``request`` may reach, or the answer that refuses it."""
         if not self.knows_password(lifted):
+            self.turned_away = True
             return _refusal(407, "Proxy Authentication Required", {"Proxy-Authenticate": 'Basic realm="mitmkube"'})
         user, _ = _user_info(lifted.proxy_authorization)
         upstream = self.upstreams.find(request.host, request.port, user)

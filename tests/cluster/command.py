@@ -35,14 +35,16 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
     seconds: float = 120,
+    folder: Path | None = None,
 ) -> Outcome:
     """Run ``command`` to its end, or raise subprocess.TimeoutExpired after ``seconds``. Without ``stdin`` it is empty.
 
-    ``home`` becomes HOME, and with it the place of kubectl's discovery cache.
+    ``home`` becomes HOME, and with it the place of kubectl's discovery cache. ``folder`` is where the command runs.
     """
     done = subprocess.run(
         [str(argument) for argument in command],
         env=environment(home, kubeconfig, env),
+        cwd=folder,
         input=stdin or "",
         capture_output=True,
         text=True,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import http.server
 import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from tests.cluster import binaries
+from tests.cluster import binaries, faults
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
 from tests.cluster.explained import Explained
@@ -23,7 +26,6 @@ from tests.cluster.kubectl import Kubectl, find_kubectls
 
 HERE = Path(__file__).parent
 IN_CI = os.environ.get("CI") == "true"
-KUBECTLS_IN_CI = 2
 # One request that kubectl does not make: METHOD PATH.
 RAW = (sys.executable, HERE / "raw_client.py")
 
@@ -35,10 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """``kubectl`` is the oldest and the newest there is, ``every_kubectl`` each of them."""
-    for name in {"kubectl", "every_kubectl"} & set(metafunc.fixturenames):
+    """``kubectl`` is the oldest and the newest there is, ``kubectl_of_three`` one between them too, ``every_kubectl``
+    each of them."""
+    for name in {"kubectl", "kubectl_of_three", "every_kubectl"} & set(metafunc.fixturenames):
         found = find_kubectls(binaries.built())
-        chosen = found if name == "every_kubectl" or len(found) < 2 else (found[0], found[-1])
+        between = {"kubectl": (), "kubectl_of_three": found[len(found) // 2 :][:1], "every_kubectl": found}[name]
+        chosen = tuple(dict.fromkeys((*found[:1], *between, *found[-1:])))
         # An empty list would be a skip; this way the fixture below fails and says why.
         metafunc.parametrize(name, chosen or [None], ids=str, indirect=True)
 
@@ -50,6 +54,15 @@ def programs() -> Path:
     if folder or IN_CI:
         return folder or binaries.binaries()
     pytest.skip("the cluster's programs are not built: make test-cluster builds them, once, in about ten minutes")
+
+
+@pytest.fixture(scope="session")
+def clients() -> Path:
+    """The folder with helm and ``informers``, as ``programs`` is for the cluster."""
+    folder = binaries.CLIENTS.built()
+    if folder or IN_CI:
+        return folder or binaries.CLIENTS.build()
+    pytest.skip("the clients are not built: make test-cluster builds them, once, in about two minutes")
 
 
 @pytest.fixture(scope="session")
@@ -99,8 +112,8 @@ def identities(cluster: Cluster) -> dict[str, Identity]:
 def kubectls() -> tuple[Kubectl, ...]:
     """Every kubectl there is, oldest first."""
     found = find_kubectls(binaries.built())
-    if len(found) < (KUBECTLS_IN_CI if IN_CI else 1):
-        pytest.fail(f"the suite needs kubectl, in CI {KUBECTLS_IN_CI} versions, and found {len(found)}: {found}")
+    if len(found) < (binaries.KUBECTLS if IN_CI else 1):
+        pytest.fail(f"the suite needs kubectl, in CI {binaries.KUBECTLS} versions, and found {len(found)}: {found}")
     return found
 
 
@@ -112,10 +125,60 @@ def kubectl(request: pytest.FixtureRequest, kubectls: tuple[Kubectl, ...]) -> Ku
 
 
 @pytest.fixture
+def kubectl_of_three(request: pytest.FixtureRequest, kubectls: tuple[Kubectl, ...]) -> Kubectl:
+    """The oldest kubectl, one in the middle and the newest in turn."""
+    chosen: Kubectl = request.param
+    return chosen
+
+
+@pytest.fixture
 def every_kubectl(request: pytest.FixtureRequest, kubectls: tuple[Kubectl, ...]) -> Kubectl:
     """Each kubectl in turn."""
     chosen: Kubectl = request.param
     return chosen
+
+
+@pytest.fixture
+def pod_port(cluster: Cluster) -> Iterator[bytes]:
+    """What an HTTP server behind every pod's port answers with."""
+    page = hashlib.shake_128(b"page").digest(400_000)
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", cluster.forward_port), Page) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield page
+        server.shutdown()
+
+
+@pytest.fixture
+def make_namespaces(cluster: Cluster) -> Iterator[Callable[[], tuple[str, str]]]:
+    """``make_namespaces()``: two fresh ones with names of one length, for ``Sides``; nodes named after them go too."""
+    with contextlib.ExitStack() as stack:
+
+        def make() -> tuple[str, str]:
+            direct = stack.enter_context(faults.namespace(cluster, "direct"))
+            through = cluster.add_namespace(direct.replace("direct", "passed"))
+            stack.callback(cluster.call, "DELETE", f"/api/v1/namespaces/{through}")
+            for namespace in (direct, through):
+                stack.callback(cluster.call, "DELETE", f"/api/v1/nodes/{namespace}")
+            return direct, through
+
+        yield make
+
+
+@pytest.fixture
+def namespaces(make_namespaces: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """Two fresh ones, as ``make_namespaces`` makes them."""
+    return make_namespaces()
 
 
 class RunDirect(Protocol):

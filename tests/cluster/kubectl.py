@@ -1,4 +1,4 @@
-"""Every kubectl there is to test with: those on PATH, the ``kubectl.1.NN`` beside them, and the one built here."""
+"""Every kubectl there is to test with: those on PATH, the ``kubectl.1.NN`` beside them, and those built here."""
 
 from __future__ import annotations
 
@@ -10,6 +10,18 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.cluster.go_programs import GoBuild, GoPrograms
+
+# Two generations back: 1.30 streams over SPDY, and 1.32 logs as kubectl did for long.
+OLDER_KUBECTLS = GoPrograms(
+    what="older kubectls, because PATH has too few, which takes about four minutes,",
+    source=Path(__file__).parent / "go-kubectls",
+    builds=(
+        GoBuild(packages=(".",), name="kubectl.1.30", versioned="k8s.io/kubectl"),
+        GoBuild(packages=(".",), name="kubectl.1.32", versioned="k8s.io/kubectl", modfile="1.32.mod"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,6 +47,8 @@ def _candidates(built: Path | None) -> Iterator[Path]:
     # Later ones win where two have the same version, so what PATH finds first comes last.
     if built:
         yield built / "kubectl"
+    if older := OLDER_KUBECTLS.built():
+        yield from sorted(older.iterdir())
     for folder in reversed(os.environ.get("PATH", "").split(os.pathsep)):
         first = Path(folder) / "kubectl"
         if not folder or not first.exists():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.server
 import os
 import pty
 import re
@@ -13,12 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -358,27 +355,6 @@ def test_files_are_copied_both_ways(
     assert outcome.status == 0
     assert received.read_bytes() == content
     shutil.rmtree(pod_folder)
-
-
-@pytest.fixture
-def pod_port(cluster: Cluster) -> Iterator[bytes]:
-    """What an HTTP server behind the pod's port answers with."""
-    page = hashlib.shake_128(b"page").digest(400_000)
-
-    class Page(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", cluster.forward_port), Page) as server:
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield page
-        server.shutdown()
 
 
 def test_port_is_forwarded(kubectl: Kubectl, start: Start, pod_port: bytes) -> None:
