@@ -37,6 +37,7 @@ class RunOptions:
     quiet: bool = False
     report: Path | None = None
     har: Path | None = None
+    bodies: bool = False
     json: Path | None = None
     ask: bool = False
 
@@ -68,7 +69,7 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24))
     proxy = EarlyProxy()
-    session = Session(options.har, options.keep_flows)
+    session = Session(options.har, options.keep_flows, bodies=options.bodies)
     try:
         try:
             ca = authority.create(folder, dt.datetime.now(dt.UTC), AUTHORITY_LIFETIME)
