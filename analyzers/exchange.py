@@ -109,6 +109,8 @@ class Response:
     200, and the kept beginning of the body may end before that. It has the same form for the Status with which an
     upgraded connection (exec, port-forward) failed inside its 101. ``stream`` is what was seen of a body that was
     looked at while it passed, and of an upgraded connection; ``body_bytes`` are then what the server sent on it.
+    ``decoded_bytes`` counts a body with its Content-Encoding undone, also where ``body`` is not all of it; None where
+    nobody did.
     """
 
     status: int
@@ -120,6 +122,13 @@ class Response:
     body_bytes: int = 0
     error_event: bytes | None = field(default=None, repr=False)
     stream: Stream | None = None
+    decoded_bytes: int | None = None
+
+    def without_body(self) -> Response:
+        """The same without its body; if there was one, it is then no longer complete."""
+        counted = len(self.body) if self.body is not None and self.body_complete else self.decoded_bytes
+        complete = self.body_complete and not self.body
+        return replace(self, body=None, body_complete=complete, decoded_bytes=counted)
 
 
 FailurePhase = Literal["client", "proxy", "dns", "dial", "tls", "request", "response", "mitmkube"]
@@ -218,8 +227,7 @@ class Exchange:
         return replace(
             self,
             request=replace(request, body=None, body_complete=request.body_complete and not request.body),
-            response=response
-            and replace(response, body=None, body_complete=response.body_complete and not response.body),
+            response=response and response.without_body(),
         )
 
     @property

@@ -94,6 +94,8 @@ def _dispatch(arguments: list[str]) -> int:
         command = options.argv[1:] if options.argv[:1] == ["--"] else options.argv
         if not command:
             raise UserError("no command to run; for example: mitmkube run -- kubectl get pods")
+        if options.bodies and options.har is None:
+            raise UserError("--bodies is for the HAR: say with --har FILE where to write it")
         return run(
             RunOptions(
                 argv=tuple(command),
@@ -101,6 +103,7 @@ def _dispatch(arguments: list[str]) -> int:
                 quiet=options.quiet,
                 report=options.report,
                 har=options.har,
+                bodies=options.bodies,
                 json=options.json,
                 ask=options.ask,
                 wrap_plugin=options.wrap_plugin,
@@ -248,6 +251,8 @@ def _parser() -> _Parser:
     run.add_argument("--quiet", action="store_true", help="report only failures")
     run.add_argument("--report", type=Path, metavar="FILE", help="put the report there and leave stderr alone")
     run.add_argument("--har", type=Path, metavar="FILE", help="write the traffic as HAR, annotated and redacted")
+    run.add_argument("--bodies", action="store_true", help="keep every body in the HAR, redacted; by default it has "
+                     "those of refusals only")  # fmt: skip
     run.add_argument("--json", type=Path, metavar="FILE", help="write the same facts as JSON")
     run.add_argument("--ask", action="store_true", help="afterwards, send a few GETs as the same identity where that "
                      "completes the story; the report says which")  # fmt: skip

@@ -6,6 +6,7 @@ import contextlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,13 +34,14 @@ class HarRecording:
     ``add`` takes what has ended, ``look`` what goes on: that stands behind the rest until it ends.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Raises UserError when it cannot be written there."""
+    def __init__(self, path: Path, *, bodies: bool = False) -> None:
+        """``bodies``: not only those of refusals. Raises UserError when it cannot be written there."""
         try:
             self._file = HarFile(path, version("mitmkube"))
         except OSError as error:
             raise UserError(f"{path} cannot be written: {error.strerror}") from error
         self._path = path
+        self._text = partial(har.entry_text, bodies=bodies)
         self._written = _Written()
         self._missing: set[int] = set()
         self._waiting: list[tuple[int, str, tuple[Finding, ...]]] = []
@@ -73,7 +75,7 @@ class HarRecording:
             self._file.discard()
 
     def _take(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
-        self._waiting.append((exchange.id, har.entry_text(exchange, findings), findings))
+        self._waiting.append((exchange.id, self._text(exchange, findings), findings))
         was_open = self._still_open.pop(exchange.id, None) is not None
         if was_open or len(self._waiting) >= _AT_ONCE:
             self._write()
@@ -83,8 +85,8 @@ class HarRecording:
     def _take_open(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
         # Without the beginning that was kept: hiding what is secret in it takes long, each time.
         if exchange.response is not None and exchange.response.body:
-            exchange = replace(exchange, response=replace(exchange.response, body=None, body_complete=False))
-        self._still_open[exchange.id] = har.entry_text(exchange, findings)
+            exchange = replace(exchange, response=exchange.response.without_body())
+        self._still_open[exchange.id] = self._text(exchange, findings)
         self._write_open()
 
     def _write(self) -> None:
@@ -112,9 +114,9 @@ class HarRecording:
                 if where:
                     yield where
             else:
-                yield har.entry_text(verdict.exchange, verdict.findings, verdict.notes)
+                yield self._text(verdict.exchange, verdict.findings, verdict.notes)
         for verdict in story.asked:
-            yield har.entry_text(verdict.exchange)
+            yield self._text(verdict.exchange)
 
 
 class _Written:

@@ -42,6 +42,7 @@ class RunOptions:
     quiet: bool = False
     report: Path | None = None
     har: Path | None = None
+    bodies: bool = False
     json: Path | None = None
     ask: bool = False
     wrap_plugin: bool = False
@@ -77,7 +78,7 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24), options.allowed)
     proxy = EarlyProxy()
-    session = Session(options.har, options.keep_flows)
+    session = Session(options.har, options.keep_flows, bodies=options.bodies)
     plugins: PluginSocket | None = None
     try:
         try:

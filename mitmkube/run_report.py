@@ -81,6 +81,6 @@ def hand_over(options: RunOptions, story: Story, har: HarRecording | None) -> No
 
         from analyzers.output import har as har_output
 
-        output_files.write(options.har, har_output.document(story, version("mitmkube")))
+        output_files.write(options.har, har_output.document(story, version("mitmkube"), bodies=options.bodies))
     else:
         har.finish(story)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Session:
     """The sink of the recorder; ``har`` is None where none is written beside the traffic."""
 
-    def __init__(self, har: Path | None, keep_flows: int) -> None:
-        """Raises UserError where the HAR cannot be written."""
-        self.har = _har(har)
+    def __init__(self, har: Path | None, keep_flows: int, *, bodies: bool = False) -> None:
+        """``bodies``: the HAR has them all. Raises UserError where it cannot be written."""
+        self.har = _har(har, bodies=bodies)
         self.asking = False
         """Whether it is mitmkube that asks now, and no longer the command."""
         self._keep_flows = keep_flows
@@ -64,10 +64,10 @@ class Session:
             self.har.discard()
 
 
-def _har(path: Path | None) -> HarRecording | None:
+def _har(path: Path | None, *, bodies: bool) -> HarRecording | None:
     """None where there is to be no HAR, and where it is written to a stream in the end."""
     if path is None or output_files.is_stream(path):
         return None
     with lean_import.lean():
         from mitmkube.har_recording import HarRecording
-    return HarRecording(path)
+    return HarRecording(path, bodies=bodies)

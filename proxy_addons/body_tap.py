@@ -46,6 +46,7 @@ class BodyTap:
         changed: Callable[[], None] | None = None,
     ) -> None:
         self.wire_bytes = 0
+        self.read_bytes = 0
         self.reader = reader
         self._kept: list[bytes] = []
         self._kept_bytes = 0
@@ -96,6 +97,7 @@ class BodyTap:
         changed = left = False
         try:
             while (piece := self._next()) is not None:
+                self.read_bytes += len(piece[0])
                 self.reader.feed(*piece)
                 changed = True
                 if left := self._clock() >= until:
@@ -129,6 +131,11 @@ class BodyTap:
     def complete(self) -> bool:
         """Whether everything that went by was kept."""
         return self._kept_bytes == self.wire_bytes
+
+    @property
+    def decoded_bytes(self) -> int | None:
+        """How many bytes went by with their Content-Encoding undone; None where no reader has counted them all."""
+        return self.read_bytes if self.reader is not None and not self._unread else None
 
     @property
     def content(self) -> bytes:

@@ -104,6 +104,7 @@ def _response(response: http.Response, tap: BodyTap, upgraded: Upgraded | None) 
         body_bytes=upgraded.server_bytes if upgraded is not None else tap.wire_bytes,
         error_event=_error_event(stream),
         stream=stream,
+        decoded_bytes=tap.decoded_bytes,
     )
 
 

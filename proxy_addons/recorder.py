@@ -155,9 +155,9 @@ class Recorder:
         if not data:
             reader.end("client" if from_client else "server")
         elif from_client:
-            reader.feed_client(data)
+            reader.feed_client(data, time.time())
         else:
-            reader.feed_server(data)
+            reader.feed_server(data, time.time())
         record.changed = True
 
     def _changed(self, record: _Open) -> None:

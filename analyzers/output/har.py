@@ -2,7 +2,8 @@
 
 Any HAR viewer shows the finding, as the entry's comment; a program finds it under ``_mitmkube``. Times follow the
 specification: what did not happen is -1, ``ssl`` is part of ``connect``, ``time`` is the sum without the -1s, and
-``content.size`` is the decoded length. A request without an answer has status 0 and ``_error``.
+``content.size`` is the decoded length. A request without an answer has status 0 and ``_error``. Of bodies only those of
+refusals are there, unless all are asked for.
 
     HEAD + json(entry) + SEPARATOR + json(entry) + TAIL
 
@@ -17,14 +18,16 @@ import ipaddress
 import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from analyzers import redact
 from analyzers.command import Story, is_failure
-from analyzers.exchange import Connection, Exchange, Headers, Response, Timing
+from analyzers.exchange import Connection, Exchange, Headers, Timing
 from analyzers.facts import Facts
+from analyzers.output import har_body, har_messages
 from analyzers.output.comment import comment
 from analyzers.output.json import command_object, credential_object, finding_object, request_info_object, timestamp
+from analyzers.output.outline import outline
 from analyzers.streams import stream
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 SEPARATOR = ",\n"
 TAIL = "\n]}}\n"
 _PARTS = tuple(field.name for field in dataclasses.fields(Timing))
+# All that is printable but "#": the specification's URLs have no fragment.
+_PLAIN = "".join(map(chr, range(0x21, 0x7F))).replace("#", "")
 
 
 def head(version: str = "", story: Story | None = None, lacking: str = "") -> str:
@@ -45,40 +50,53 @@ def head(version: str = "", story: Story | None = None, lacking: str = "") -> st
     return f'{{"log": {{"version": "1.2", "creator": {creator}, {said}{told}"pages": [], "entries": [\n'
 
 
-def entry_text(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> str:
-    """One entry as JSON on one line, to be written between ``head()`` and ``TAIL``."""
-    return json.dumps(entry(exchange, findings, notes), ensure_ascii=False)
+def entry_text(
+    exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = (), *, bodies: bool = False
+) -> str:
+    """One entry as JSON on one line, to be written between ``head()`` and ``TAIL``; every one is made here."""
+    return json.dumps(entry(exchange, findings, notes, bodies=bodies), ensure_ascii=False)
 
 
-def document(story: Story, version: str = "") -> str:
+def document(story: Story, version: str = "", *, bodies: bool = False) -> str:
     """A whole archive of what the story holds, findings and notes as it tells them apart."""
-    entries = [entry_text(verdict.exchange, verdict.findings, verdict.notes) for verdict in story.verdicts]
-    entries += [entry_text(verdict.exchange) for verdict in story.asked]
+    entries = [
+        entry_text(verdict.exchange, verdict.findings, verdict.notes, bodies=bodies) for verdict in story.verdicts
+    ]
+    entries += [entry_text(verdict.exchange, bodies=bodies) for verdict in story.asked]
     lacking = story.left_out.said(story.left_out.requests) if story.left_out.spans else ""
     return head(version, story, lacking) + SEPARATOR.join(entries) + TAIL
 
 
-def entry(exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = ()) -> dict[str, Any]:
-    """One exchange as a HAR entry. ``notes`` say why a failure is not raised, or what else is worth a word."""
+def entry(
+    exchange: Exchange, findings: Sequence[Finding] = (), notes: Sequence[str] = (), *, bodies: bool = False
+) -> dict[str, Any]:
+    """One exchange as a HAR entry. ``notes`` say why a failure is not raised, or what else is worth a word; with
+    ``bodies`` all bodies are there, redacted."""
     facts = Facts.of(exchange)
-    shown = redact.exchange(exchange)
+    redacted = redact.exchange(exchange)
+    shown = redacted if bodies else har_body.without_contents(redacted)
     timings = _timings(exchange.timing)
+    messages = har_messages.messages(exchange)
     found: dict[str, Any] = {
         # Required by the specification, so never left out; an exchange without a time starts with the epoch.
         "startedDateTime": timestamp(exchange.timing.started) or "1970-01-01T00:00:00.000Z",
         "time": round(sum(value for name, value in timings.items() if value >= 0 and name != "ssl"), 3),
-        "request": _request(shown, exchange),
-        "response": _response(shown, exchange),
+        "request": _request(shown, exchange, wanted=bodies, websocket=messages is not None),
+        "response": _response(shown, exchange, wanted=bodies or har_body.is_refusal(exchange)),
         "cache": {},
         "timings": timings,
         "comment": comment(exchange, facts.request_info, findings, notes),
         "_mitmkube": told(shown, facts, findings, notes),
     }
+    if not bodies:
+        _add_outlines(found["_mitmkube"], redacted, shown)
     connection = exchange.connection
     if connection is not None and connection.id:
         found["connection"] = connection.id
     if connection is not None and (address := _address(connection.peer)):
         found["serverIPAddress"] = address
+    if messages is not None:
+        found |= {"_resourceType": "websocket", "_webSocketMessages": messages}
     return found
 
 
@@ -99,10 +117,12 @@ def _milliseconds(seconds: float) -> float:
     return round(max(seconds, 0.0) * 1000, 3)
 
 
-def _request(shown: Exchange, recorded: Exchange) -> dict[str, Any]:
+def _request(shown: Exchange, recorded: Exchange, *, wanted: bool, websocket: bool) -> dict[str, Any]:
     request = shown.request
     # A viewer parses every URL, and host:port alone is none.
-    url = f"https://{request.path}/" if shown.tunnel else request.url
+    url = f"https://{request.path}/" if shown.tunnel else quote(request.url, safe=_PLAIN)
+    if websocket:
+        url = f"ws{url.removeprefix('http')}"  # as Chrome has it
     found: dict[str, Any] = {
         "method": request.method,
         "url": url,
@@ -113,17 +133,12 @@ def _request(shown: Exchange, recorded: Exchange) -> dict[str, Any]:
         "headersSize": -1,
         "bodySize": request.body_bytes,
     }
-    if request.body_bytes or request.body:
-        text = _as_text(request.body)
-        data = {"mimeType": request.headers.get("Content-Type"), "text": text or ""}
-        why = _why_not_all(request.body, recorded.request.body, recorded.request.body_complete)
-        if request.body is not None and text is None:
-            why = "binary, left out"  # HAR has no encoding for what was sent
-        found["postData"] = data | ({"comment": why} if why else {})
+    if request.body_bytes or recorded.request.body:
+        found["postData"] = har_body.post_data(request, recorded.request, wanted=wanted)
     return found
 
 
-def _response(shown: Exchange, recorded: Exchange) -> dict[str, Any]:
+def _response(shown: Exchange, recorded: Exchange, *, wanted: bool) -> dict[str, Any]:
     error = shown.failure.message if shown.failure is not None else ""
     response, original = shown.response, recorded.response
     if response is None or original is None:
@@ -145,41 +160,12 @@ def _response(shown: Exchange, recorded: Exchange) -> dict[str, Any]:
         "httpVersion": response.http_version,
         "cookies": [],
         "headers": _headers(response.headers),
-        "content": _content(response, original),
+        "content": har_body.content(response, original, wanted=wanted),
         "redirectURL": response.headers.get("Location"),
         "headersSize": -1,
         "bodySize": response.body_bytes,
     }
     return found | ({"_error": error} if error else {})
-
-
-def _content(shown: Response, original: Response) -> dict[str, Any]:
-    """``size`` is that of what the server sent, decoded, also where less of it is shown; -1 where it was not kept."""
-    encoded = original.headers.get("Content-Encoding").lower() not in ("", "identity")
-    size = original.body_bytes
-    if encoded:
-        size = len(original.body) if original.body is not None and original.body_complete else -1
-    content: dict[str, Any] = {"size": size, "mimeType": original.headers.get("Content-Type") or "x-unknown"}
-    if encoded and size >= 0:
-        content["compression"] = size - original.body_bytes
-    if shown.body:
-        text = _as_text(shown.body)
-        if text is not None:
-            content["text"] = text
-        else:
-            content |= {"text": base64.b64encode(shown.body).decode(), "encoding": "base64"}
-    if why := _why_not_all(shown.body, original.body, original.body_complete):
-        content["comment"] = why
-    return content
-
-
-def _why_not_all(shown: bytes | None, original: bytes | None, complete: bool) -> str:
-    """What to say where a body is not there as it was sent; "" where it is."""
-    if not original:
-        return "" if complete else "not kept"
-    if shown is None:
-        return "left out: it may hold secrets"
-    return "" if complete else "the beginning only"
 
 
 def told(exchange: Exchange, facts: Facts, findings: Sequence[Finding], notes: Sequence[str] = ()) -> dict[str, Any]:
@@ -218,6 +204,13 @@ def told(exchange: Exchange, facts: Facts, findings: Sequence[Finding], notes: S
     return found
 
 
+def _add_outlines(own: dict[str, Any], redacted: Exchange, shown: Exchange) -> None:
+    sides = (("request", redacted.request, shown.request), ("response", redacted.response, shown.response))
+    for side, whole, bare in sides:
+        if whole is not None and bare is not None and bare.body is None and (known := outline(whole.body)):
+            own.setdefault(side, {})["outline"] = known
+
+
 def _timing(timing: Timing) -> dict[str, float]:
     """Seconds, as exact as they were measured: HAR rounds, and does not tell 0 from what was not seen."""
     return {name: value for name in _PARTS if (value := getattr(timing, name)) is not None}
@@ -238,15 +231,6 @@ def _connection(connection: Connection, *, with_certificates: bool) -> dict[str,
 
 def _headers(headers: Headers) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in headers]
-
-
-def _as_text(body: bytes | None) -> str | None:
-    if body is None:
-        return None
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
 
 
 def _query(url: str) -> Iterable[tuple[str, str]]:

@@ -67,6 +67,7 @@ def told(found: Exchange, own: Mapping[str, Any]) -> Exchange:
     if response is not None:
         response = replace(
             response,
+            body=response.body or _outlined(own.get("response")),
             body_complete=mapping(own.get("response")).get("complete") is not False,
             error_event=_encoded(event) if isinstance(event, str) else None,
             stream=stream.read(own.get("stream"), _encoded(event) if isinstance(event, str) else None),
@@ -76,7 +77,11 @@ def told(found: Exchange, own: Mapping[str, Any]) -> Exchange:
     return replace(
         found,
         id=integer(own.get("id")) or found.id,
-        request=replace(request, body_complete=mapping(own.get("request")).get("complete") is not False),
+        request=replace(
+            request,
+            body=request.body or _outlined(own.get("request")),
+            body_complete=mapping(own.get("request")).get("complete") is not False,
+        ),
         response=response,
         failure=Failure(phase=cast(FailurePhase, phase), message=text(failure.get("message")))
         if phase in _PHASES
@@ -89,6 +94,12 @@ def told(found: Exchange, own: Mapping[str, Any]) -> Exchange:
         live=own.get("live") is True,
         asked=own.get("asked") is True,
     )
+
+
+def _outlined(side: object) -> bytes | None:
+    """What is known of a body that was left out, in its place."""
+    known = mapping(mapping(side).get("outline"))
+    return json.dumps(known, ensure_ascii=False).encode("utf-8", "replace") if known else None
 
 
 # What was sent

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from analyzers.decode import status as status_decoder
 from analyzers.decode.status import Status
 from analyzers.decode.untrusted import integer, items, mapping, name, parse_json, text
+from analyzers.streams.message import Messages
 from analyzers.units import size
 
 Side = Literal["", "client", "server"]
@@ -54,7 +55,8 @@ class Upgraded:
     where it was not told. ``status`` is the Status of the error channel as JSON; what came there as text is made one.
     ``closed_by`` is who was the first to say that it ends the connection, or to end it, ``close_code`` and
     ``close_reason`` are those of WebSocket's close frame. ``client_bytes`` and ``server_bytes`` are those of the
-    connection. ``problem`` is why not all of it was decoded; its bytes are counted nevertheless.
+    connection. ``problem`` is why not all of it was decoded; its bytes are counted nevertheless. ``messages`` are those
+    of a WebSocket, None for anything else; they are no part of ``document``.
     """
 
     protocol: str
@@ -67,6 +69,7 @@ class Upgraded:
     client_bytes: int = 0
     server_bytes: int = 0
     problem: str = ""
+    messages: Messages | None = field(default=None, compare=False)
 
     @property
     def failure_status(self) -> bytes | None:

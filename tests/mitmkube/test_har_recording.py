@@ -80,7 +80,7 @@ def test_entry_that_the_story_says_more_of_is_made_again(tmp_path: Path) -> None
 
 
 def test_entry_keeps_the_body_that_the_story_let_go_of(tmp_path: Path) -> None:
-    recording = HarRecording(tmp_path / "out.har")
+    recording = HarRecording(tmp_path / "out.har", bodies=True)
     first = exchange(1)
     record(recording, [first])
     assert first.response is not None

@@ -24,6 +24,7 @@ class Channels:
         self._tally_of = tally_of
         self._number = -1
         self._tally: Tally | None = None
+        self.label = ""
 
     def span(self, data: bytes, begin: int, end: int, mask: bytes, first: bool) -> None:
         """The next payload."""
@@ -32,6 +33,7 @@ class Channels:
             begin += 1
             if number != self._number:
                 self._number, self._tally = number, self._tally_of(number)
+                self.label = _label(number, self._tally)
         tally = self._tally
         if tally is not None:
             tally.bytes[self._side] += end - begin
@@ -48,6 +50,7 @@ class Base64Channels:
         self._tally: Tally | None = None
         self._number = -1
         self._digits = 0  # of the message so far, without padding
+        self.label = ""
         self._rest = b""  # of an error channel's message: less than four digits
 
     def span(self, data: bytes, begin: int, end: int, mask: bytes, first: bool) -> None:
@@ -56,6 +59,7 @@ class Base64Channels:
         if first:
             self._number = text[0] - ord("0")
             self._tally = self._tally_of(self._number)
+            self.label = _label(self._number, self._tally)
             self._digits, self._rest = 0, b""
             text = text[1:]
         tally = self._tally
@@ -69,6 +73,12 @@ class Base64Channels:
             whole = len(text) & ~3
             self._rest = text[whole:]
             tally.keep(self._number, _decoded(text[:whole]))
+
+
+def _label(number: int, tally: Tally | None) -> str:
+    if tally is None:
+        return f"channel {number}"
+    return tally.name if tally.port is None else f"port {tally.port}"
 
 
 def _decoded(text: bytes) -> bytes:

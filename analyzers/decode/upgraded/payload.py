@@ -6,7 +6,9 @@ from typing import Protocol
 
 
 class Sink(Protocol):
-    """Takes the payload of messages as it arrives."""
+    """Takes the payload of messages as it arrives. ``label`` names what the latest message belongs to."""
+
+    label: str
 
     def span(self, data: bytes, begin: int, end: int, mask: bytes, first: bool) -> None:
         """``data[begin:end]`` is payload, never empty; ``first``: with it a message begins.
@@ -17,6 +19,8 @@ class Sink(Protocol):
 
 class Nobody:
     """Takes payload that nobody reads."""
+
+    label = ""
 
     def span(self, data: bytes, begin: int, end: int, mask: bytes, first: bool) -> None:
         """Nothing is read."""

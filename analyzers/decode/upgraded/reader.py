@@ -11,6 +11,7 @@ from analyzers.decode.status import Status
 from analyzers.decode.untrusted import name
 from analyzers.decode.upgraded import spdy, websocket
 from analyzers.decode.upgraded.channels import Base64Channels, Channels
+from analyzers.decode.upgraded.message_log import MessageLog
 from analyzers.decode.upgraded.payload import Nobody, Sink
 from analyzers.decode.upgraded.port_forward import PortForward, asked_ports
 from analyzers.decode.upgraded.remote_command import RemoteCommand
@@ -34,7 +35,8 @@ class UpgradedReader:
     """Fed with what each side sent after the 101, in the order of that side; total for any bytes.
 
     ``path`` is the request's target as the API server sees it, with its query. What the two sides sent may be fed in
-    any order, save that ``closed_by`` is told from it.
+    any order, save that ``closed_by`` and the order of messages are told from it. ``at`` is the Unix time at which it
+    came.
     """
 
     def __init__(self, path: str, request_headers: Headers, response_headers: Headers) -> None:
@@ -43,6 +45,7 @@ class UpgradedReader:
         self._closed_by: Literal["", "client", "server"] = ""
         self._session: RemoteCommand | PortForward | None = None
         self._websocket: tuple[websocket.Frames, ...] = ()
+        self._log = MessageLog()
         self._spdy: tuple[spdy.Frames, ...] = ()
         self._problem = ""
         self._feed: tuple[Callable[[bytes], None], ...] = (_unread, _unread)
@@ -55,13 +58,13 @@ class UpgradedReader:
         else:
             self.protocol = "unknown"
 
-    def feed_client(self, data: bytes) -> None:
+    def feed_client(self, data: bytes, at: float = 0.0) -> None:
         """What the client sent next."""
-        self._take(CLIENT, data)
+        self._take(CLIENT, data, at)
 
-    def feed_server(self, data: bytes) -> None:
+    def feed_server(self, data: bytes, at: float = 0.0) -> None:
         """What the server sent next."""
-        self._take(SERVER, data)
+        self._take(SERVER, data, at)
 
     def end(self, by: Literal["client", "server"]) -> None:
         """The connection was ended, by this side first."""
@@ -84,6 +87,7 @@ class UpgradedReader:
             client_bytes=self._bytes[CLIENT],
             server_bytes=self._bytes[SERVER],
             problem=self._problems(),
+            messages=self._log.messages if self._websocket else None,
         )
 
     def _begin_websocket(self, path: str, request_headers: Headers, response_headers: Headers) -> str:
@@ -102,7 +106,9 @@ class UpgradedReader:
             )
             kind = Base64Channels if found["base64"] else Channels
             sinks = (kind(CLIENT, session.of_number), kind(SERVER, session.of_number))
-        self._websocket = tuple(websocket.Frames(sink, compressed=compressed) for sink in sinks)
+        self._websocket = tuple(
+            websocket.Frames(sink, self._log, side, compressed=compressed) for side, sink in enumerate(sinks)
+        )
         self._feed = tuple(frames.feed for frames in self._websocket)
         if spoken.startswith(_TUNNEL):
             return f"{_called(spoken.removeprefix(_TUNNEL))} over SPDY/3.1 in WebSocket"
@@ -130,7 +136,8 @@ class UpgradedReader:
     def _is_port_forward(self) -> bool:
         return self._subresource == "portforward"
 
-    def _take(self, side: int, data: bytes) -> None:
+    def _take(self, side: int, data: bytes, at: float) -> None:
+        self._log.now = at
         self._bytes[side] += len(data)
         self._feed[side](data)
         if not self._closed_by and self._is_closing(side):

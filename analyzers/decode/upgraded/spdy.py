@@ -24,6 +24,8 @@ class Frames:
     ``going_away`` is true once this side said that it ends the connection, ``problem`` is why reading stopped.
     """
 
+    label = "SPDY"  # of a WebSocket message around it
+
     def __init__(self, side: int, streams: Streams) -> None:
         self.going_away = False
         self.problem = ""

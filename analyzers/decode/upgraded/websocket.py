@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analyzers.decode.untrusted import name
+from analyzers.decode.upgraded.message_log import MessageLog
 from analyzers.decode.upgraded.payload import Sink, unmasked
+from analyzers.streams.message import BINARY, CLOSE
 
-_CONTINUATION, _BINARY, _CLOSE, _PONG = 0x0, 0x2, 0x8, 0xA
+_CONTINUATION, _PONG = 0x0, 0xA
 _LONGEST_CONTROL = 125
 _LONGEST_HEADER = 14
 
@@ -21,19 +23,25 @@ class Close:
 
 
 class Frames:
-    """Fed with the bytes of one direction; ``sink`` takes the payload of data messages.
+    """Fed with the bytes of one direction, of ``side``; ``sink`` takes the payload of data messages, ``log`` is told of
+    each that has ended.
 
     ``close`` is the first close frame, ``problem`` why reading stopped. With ``compressed`` (permessage-deflate) frames
     may say that their message is.
     """
 
-    def __init__(self, sink: Sink, *, compressed: bool = False) -> None:
+    def __init__(self, sink: Sink, log: MessageLog, side: int, *, compressed: bool = False) -> None:
         self.close: Close | None = None
         self.problem = ""
+        self._sink = sink
+        self._log = log
+        self._side = side
+        self._opcode = BINARY  # of the message
+        self._message_bytes = 0
         self._take = sink.span
         self._reserved = 0x30 if compressed else 0x70
         self._header = b""  # the beginning of one that is not complete
-        self._kind = _BINARY
+        self._kind = BINARY
         self._left = 0  # of the frame's payload
         self._mask = b""
         self._fresh = False  # the message has begun, but none of its payload came yet
@@ -48,15 +56,15 @@ class Frames:
                 at = self._read_header(data, at, end)
                 continue
             stop = min(end, at + self._left)
-            if self._kind <= _BINARY:
+            if self._kind <= BINARY:
                 self._take(data, at, stop, self._mask, self._fresh)
                 self._fresh = False
-            elif self._kind == _CLOSE:
+            elif self._kind == CLOSE:
                 self._control += unmasked(data, at, stop, self._mask)
             self._left -= stop - at
             at = stop
-            if not self._left and self._kind == _CLOSE:
-                self._closed()
+            if not self._left:
+                self._ended()
         if self._left and self._mask and (turn := end & 3):
             self._mask = self._mask[turn:] + self._mask[:turn]
 
@@ -107,17 +115,28 @@ class Frames:
         self._kind = kind = first & 0x0F
         if first & self._reserved:
             self.problem = "a WebSocket frame has reserved bits set"
-        elif kind <= _BINARY:
+        elif kind <= BINARY:
             if self._unfinished != (kind == _CONTINUATION):
                 self.problem = "a WebSocket message begins inside another, or continues none"
             self._fresh = self._fresh if kind == _CONTINUATION else True
+            if kind != _CONTINUATION:
+                self._opcode, self._message_bytes = kind, 0
+            self._message_bytes += size
             self._unfinished = first < 0x80
-        elif not _CLOSE <= kind <= _PONG:
+        elif not CLOSE <= kind <= _PONG:
             self.problem = f"a WebSocket frame has the unknown kind {kind}"
         elif first < 0x80 or size > _LONGEST_CONTROL:
             self.problem = "a WebSocket control frame is too long, or in parts"
-        elif kind == _CLOSE and not size:
+        if not size and not self.problem:
+            self._ended()
+
+    def _ended(self) -> None:
+        """The end of a frame."""
+        if self._kind == CLOSE:
             self._closed()
+        elif self._kind <= BINARY and not self._unfinished:
+            label = self._sink.label if self._message_bytes else ""
+            self._log.add(self._side, self._opcode, self._message_bytes, label)
 
     def _closed(self) -> None:
         content = bytes(self._control)
@@ -125,6 +144,7 @@ class Frames:
         if self.close is None:
             code = int.from_bytes(content[:2]) if len(content) >= 2 else None
             self.close = Close(code=code, reason=name(content[2:].decode("utf-8", "replace")))
+            self._log.add(self._side, CLOSE, len(content), f"{code or ''} {self.close.reason}".strip())
 
 
 def _header_size(header: bytes) -> int:
