@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 from array import array
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.output import har
+from analyzers.redact import SEEN
+from mitmkube import stderr
 from mitmkube.errors import UserError
 from proxy_addons.analysis import Analysis
 from proxy_addons.har_file import HarFile
@@ -44,8 +46,9 @@ class HarRecording:
         self._text = partial(har.entry_text, bodies=bodies)
         self._written = _Written()
         self._missing: set[int] = set()
-        self._waiting: list[tuple[int, str, tuple[Finding, ...]]] = []
+        self._waiting: list[_Entry] = []
         self._still_open: dict[int, str] = {}
+        self._left_out: dict[int, str] = {}
         try:
             self.add = Analysis(self._take, still_open=(self._take_open,), at_rest=self._write)
         except BaseException:  # a signal: starting a thread takes its time
@@ -58,12 +61,16 @@ class HarRecording:
         written beside the traffic is still there, and named."""
         self.add.finish()
         try:
-            self._file.finish(har.head(version("mitmkube"), story), self._entries(story))
+            entries = tuple(self._entries(story))
+            said = [har.left_out(number, place) for number, place in sorted(self._left_out.items())]
+            self._file.finish(har.head(version("mitmkube"), story, "; ".join(said)), entries)
         except OSError as error:
             raise UserError(
                 f"{self._path} could not be written: {error.strerror or error};"
                 f" what was recorded is in {self._file.partial}"
             ) from error
+        for sentence in said:
+            stderr.say(sentence)
         self._missing.difference_update(verdict.exchange.id for verdict in (*story.verdicts, *story.asked))
         if self._missing:
             raise UserError(f"{self._path} lacks {len(self._missing)} requests that could not be written in time")
@@ -75,7 +82,12 @@ class HarRecording:
             self._file.discard()
 
     def _take(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
-        self._waiting.append((exchange.id, self._text(exchange, findings), findings))
+        text = self._text(exchange, findings)
+        seen = SEEN.version
+        if place := har.secret_in(text):
+            self._left_out[exchange.id] = place
+        else:
+            self._waiting.append(_Entry(exchange.id, text, hash(findings), seen))
         was_open = self._still_open.pop(exchange.id, None) is not None
         if was_open or len(self._waiting) >= _AT_ONCE:
             self._write()
@@ -86,20 +98,22 @@ class HarRecording:
         # Without the beginning that was kept: hiding what is secret in it takes long, each time.
         if exchange.response is not None and exchange.response.body:
             exchange = replace(exchange, response=exchange.response.without_body())
-        self._still_open[exchange.id] = self._text(exchange, findings)
-        self._write_open()
+        text = self._text(exchange, findings)
+        if not har.secret_in(text):
+            self._still_open[exchange.id] = text
+            self._write_open()
 
     def _write(self) -> None:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
         try:
-            places = self._file.write([entry for _, entry, _ in waiting])
+            places = self._file.write([one.text for one in waiting])
         except OSError:  # it is tried again in the end
-            self._missing.update(number for number, _, _ in waiting)
+            self._missing.update(one.number for one in waiting)
             return
-        for (number, _, findings), where in zip(waiting, places, strict=True):
-            self._written.add(number, where, findings)
+        for one, where in zip(waiting, places, strict=True):
+            self._written.add(one, where)
 
     def _write_open(self) -> None:
         with contextlib.suppress(OSError):  # finish() will say so
@@ -111,32 +125,65 @@ class HarRecording:
         for number in range(1, max(len(self._written), *verdicts, 0) + 1):
             where, verdict = self._written.where(number), verdicts.get(number)
             if verdict is None or (where and self._written.says_the_same(verdict)):
-                if where:
+                if where and self._is_clean(number, where):
                     yield where
             else:
-                yield self._text(verdict.exchange, verdict.findings, verdict.notes)
+                yield from self._clean(verdict)
         for verdict in story.asked:
-            yield self._text(verdict.exchange)
+            yield from self._clean(verdict)
+
+    def _is_clean(self, number: int, where: range) -> bool:
+        """Whether no secret stands in it that was seen since it was written."""
+        if self._written.seen(number) == SEEN.version:
+            return True
+        if place := har.secret_in(self._file.read(where).decode("utf-8", "replace")):
+            self._left_out[number] = place
+        return not place
+
+    def _clean(self, verdict: Verdict) -> Iterator[str]:
+        number = verdict.exchange.id
+        text = self._text(verdict.exchange, verdict.findings, verdict.notes)
+        self._left_out.pop(number, None)
+        if place := har.secret_in(text):
+            self._left_out[number] = place
+        else:
+            yield text
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """``findings`` is a hash, ``seen`` the version of the secrets that were looked for."""
+
+    number: int
+    text: str
+    findings: int
+    seen: int
 
 
 class _Written:
-    """Where each entry stands, by the exchange's id, and what it says: 24 bytes each, because there may be millions."""
+    """Where each entry stands, by the exchange's id, and what it says: 32 bytes each, because there may be millions."""
 
     def __init__(self) -> None:
         self._starts = array("Q", [0])
         self._lengths = array("Q", [0])
         self._findings = array("q", [0])
+        self._seen = array("Q", [0])
 
     def __len__(self) -> int:
         """The highest id."""
         return len(self._starts) - 1
 
-    def add(self, number: int, where: range, findings: tuple[Finding, ...]) -> None:
-        for column in (self._starts, self._lengths, self._findings):
+    def add(self, entry: _Entry, where: range) -> None:
+        number = entry.number
+        for column in (self._starts, self._lengths, self._findings, self._seen):
             column.extend([0] * (number + 1 - len(column)))
         self._starts[number] = where.start
         self._lengths[number] = len(where)
-        self._findings[number] = hash(findings)
+        self._findings[number] = entry.findings
+        self._seen[number] = entry.seen
+
+    def seen(self, number: int) -> int:
+        return self._seen[number]
 
     def where(self, number: int) -> range:
         """Empty where it was not written."""

@@ -86,7 +86,7 @@ class HarFile:
                 separator = b""
                 for entry in entries:
                     file.write(separator)
-                    file.write(self._read(entry) if isinstance(entry, range) else entry.encode("utf-8", "replace"))
+                    file.write(self.read(entry) if isinstance(entry, range) else entry.encode("utf-8", "replace"))
                     separator = _SEPARATOR
                 file.write(_TAIL)
             self._whole.replace(self._path)
@@ -119,7 +119,8 @@ class HarFile:
             self._size = self._end + len(_TAIL)
             os.ftruncate(self._fd, self._size)
 
-    def _read(self, where: range) -> bytes:
+    def read(self, where: range) -> bytes:
+        """The entry that ``write`` put there. Raises OSError."""
         content = os.pread(self._fd, len(where), where.start)
         if len(content) < len(where):
             raise OSError(f"{self.partial} was changed while it was written")

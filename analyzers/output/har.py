@@ -28,6 +28,7 @@ from analyzers.output import har_body, har_messages
 from analyzers.output.comment import comment
 from analyzers.output.json import command_object, credential_object, finding_object, request_info_object, timestamp
 from analyzers.output.outline import outline
+from analyzers.redact import SEEN, guard
 from analyzers.streams import stream
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def head(version: str = "", story: Story | None = None, lacking: str = "") -> st
     """The text before the first entry; ``version`` is mitmkube's. With ``story``, what is known of its command;
     ``lacking`` says what the archive does not have."""
     creator = json.dumps({"name": "mitmkube", "version": version}, ensure_ascii=False)
-    command = json.dumps({"command": command_object(story.info)}, ensure_ascii=False) if story is not None else ""
+    told_of = guard.document(command_object(story.info)) if story is not None else None
+    command = json.dumps({"command": told_of}, ensure_ascii=False) if told_of is not None else ""
     told = f'"_mitmkube": {command}, ' if command else ""
     said = f'"comment": {json.dumps(lacking)}, ' if lacking else ""
     return f'{{"log": {{"version": "1.2", "creator": {creator}, {said}{told}"pages": [], "entries": [\n'
@@ -57,14 +59,31 @@ def entry_text(
     return json.dumps(entry(exchange, findings, notes, bodies=bodies), ensure_ascii=False)
 
 
+def secret_in(text: str) -> str:
+    """Where in an entry a secret of the session stands all the same, ``response.statusText``; "" where none does.
+
+    Such an entry is not written. What is only seen later may make one of it: to be asked again in the end.
+    """
+    return SEEN.place_in(json.loads(text)) or "it" if SEEN.stands_in(text) else ""
+
+
+def left_out(number: int, place: str) -> str:
+    """What to say of an entry that is not written."""
+    return f"request {number} is left out of the HAR: a secret stands in {place}"
+
+
 def document(story: Story, version: str = "", *, bodies: bool = False) -> str:
     """A whole archive of what the story holds, findings and notes as it tells them apart."""
-    entries = [
-        entry_text(verdict.exchange, verdict.findings, verdict.notes, bodies=bodies) for verdict in story.verdicts
-    ]
-    entries += [entry_text(verdict.exchange, bodies=bodies) for verdict in story.asked]
-    lacking = story.left_out.said(story.left_out.requests) if story.left_out.spans else ""
-    return head(version, story, lacking) + SEPARATOR.join(entries) + TAIL
+    texts = {
+        verdict.exchange.id: entry_text(verdict.exchange, verdict.findings, verdict.notes, bodies=bodies)
+        for verdict in story.verdicts
+    }
+    texts |= {verdict.exchange.id: entry_text(verdict.exchange, bodies=bodies) for verdict in story.asked}
+    places = {number: place for number, text in texts.items() if (place := secret_in(text))}
+    lacking = [story.left_out.said(story.left_out.requests)] if story.left_out.spans else []
+    lacking += [left_out(number, place) for number, place in places.items()]
+    entries = (text for number, text in texts.items() if number not in places)
+    return head(version, story, "; ".join(lacking)) + SEPARATOR.join(entries) + TAIL
 
 
 def entry(

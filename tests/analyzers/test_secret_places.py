@@ -64,7 +64,7 @@ def outputs(exchange: Exchange) -> dict[str, str]:
     bodies = [shown.request.body, shown.response.body if shown.response is not None else None]
     return {
         "bodies": " ".join(body.decode("utf-8", "replace") for body in bodies if body),
-        "har": har.entry_text(exchange, findings),
+        "har": har.entry_text(exchange, findings) + har.entry_text(exchange, findings, bodies=True),
         "json": json.dumps(json_output.document(story)),
         "text": text.render(story, steps=True),
         "comment": comment.comment(exchange, facts.request_info, findings),
