@@ -25,6 +25,8 @@ _QUOTED_VALUE = re.compile(
 )
 _NUMBER_IS_SECRET = re.compile(r"pass|pwd|pin$|otp$|secret$")
 _QUANTITY = re.compile(r"\d{1,6}[kMGi]{0,2}")
+_TYPES = frozenset({"object", "string", "array", "integer", "number", "boolean"})
+_SAID_OF_TYPES = frozenset({"description", "properties", "items", "format", "additionalProperties"})
 _NAMES_A_KEY = {"name", "secretName", "path"}
 """Beside one of these ``key`` is the name of a key, and by itself one."""
 _HELD_BY = frozenset({"items", "rows", "object", "oldobject"})
@@ -101,7 +103,7 @@ def _field(name: fields.Name, content: Any, own: str, inner: str) -> Any:
     if plain == "properties" and isinstance(content, dict):
         fields.learn(content)  # these are a schema's: what is called password there is a type
         return {text(str(key)): _value(schema) for key, schema in content.items()}
-    if name.secret and not _is_count(plain, content):
+    if name.secret and not _is_count(plain, content) and not _is_schema(content):
         return _under_secret_name(name, content)
     if isinstance(content, list):
         if plain == "env":
@@ -109,6 +111,14 @@ def _field(name: fields.Name, content: Any, own: str, inner: str) -> Any:
         if plain in ("args", "command"):
             return _arguments(content)
     return _value(content, inner if plain in _HELD_BY else "")
+
+
+def _is_schema(content: Any) -> bool:
+    """A field's description in OpenAPI, and not the field."""
+    if not isinstance(content, dict):
+        return False
+    named = isinstance(content.get("type"), str) and content["type"] in _TYPES
+    return (named and bool(_SAID_OF_TYPES & content.keys())) or "$ref" in content or "allOf" in content
 
 
 def _is_count(plain: str, content: Any) -> bool:

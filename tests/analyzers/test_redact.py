@@ -374,6 +374,22 @@ def test_names_that_sound_secret_but_are_none_are_kept() -> None:
         assert hidden(document) == document
 
 
+def test_description_of_a_type_is_kept() -> None:
+    token = {"description": "The token itself.", "type": "string", "default": ""}
+    secrets = {"type": "array", "items": {"allOf": [{"$ref": "#/components/schemas/LocalObjectReference"}]}}
+    schema = {"type": "object", "properties": {"token": token, "imagePullSecrets": secrets}}
+    document = {"openapi": "3.0.0", "components": {"schemas": {"io.k8s.api.core.v1.Secret": schema, "token": token}}}
+    assert hidden(document, "/openapi/v3/api/v1") == document
+
+
+def test_field_that_its_type_calls_a_password_is_hidden_from_then_on() -> None:
+    thing = {"kind": "Thing", "spec": {"colourOfTheDoor": CANARY}}
+    assert hidden(thing) == thing
+    properties = {"colourOfTheDoor": {"type": "string", "format": "password"}}
+    hidden({"kind": "CustomResourceDefinition", "schema": {"openAPIV3Schema": {"properties": properties}}})
+    assert CANARY not in str(hidden(thing))
+
+
 def test_refusal_is_kept() -> None:
     refusal = {
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "Forbidden", "code": 403,

@@ -86,5 +86,8 @@ def test_no_secret_is_in_any_output(
     assert len(entries) > 200
     left.assert_none_of(*sown.all)
     said = json.dumps(left.har)
-    assert ("[redacted:" in said) == bool(bodies)
-    assert "left out: a secret" not in left.outcome.stderr
+    assert ("left out; --bodies keeps it" in said) == (not bodies)
+    assert said.count("[redacted:") > (500 if bodies else 0)
+    # It was hidden where it stood, and not caught at the last look.
+    assert "a secret stands in" not in left.outcome.stderr + said
+    assert "a secret stood here" not in "".join(left.files.values())

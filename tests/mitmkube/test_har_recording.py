@@ -15,6 +15,7 @@ import pytest
 
 from analyzers.command import CommandInfo, Story
 from analyzers.exchange import Exchange, Headers, Request, Response
+from analyzers.output import har
 from mitmkube.errors import UserError
 from mitmkube.har_recording import HarRecording
 from mitmkube.kept import Kept
@@ -77,6 +78,41 @@ def test_entry_that_the_story_says_more_of_is_made_again(tmp_path: Path) -> None
     told = [entry["_mitmkube"] for entry in entries(tmp_path / "out.har")]
     assert [bool(entry["notes"]) for entry in told] == [False, True, False]
     assert json.loads((tmp_path / "out.har").read_text())["log"]["_mitmkube"]["command"]["argv"] == ["kubectl"]
+
+
+SECRET = "sesame opens every door"
+
+
+def holding(number: int, *, as_token: bool) -> Exchange:
+    """An exchange in which the secret stands as a token, or where nobody would look for one."""
+    one = exchange(number)
+    assert one.response is not None
+    if as_token:
+        return replace(one, request=replace(one.request, headers=Headers([("X-Api-Key", SECRET)])))
+    return replace(one, response=replace(one.response, reason=f"see {SECRET}"))
+
+
+@pytest.mark.parametrize("known_first", [True, False])
+def test_entry_in_which_a_secret_stands_is_left_out_also_where_it_was_seen_later(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], known_first: bool
+) -> None:
+    recording = HarRecording(tmp_path / "out.har")
+    exchanges = [holding(number, as_token=(number == 1) is known_first) for number in (1, 2)] + [exchange(3)]
+    record(recording, exchanges)
+    recording.finish(Story.of(exchanges))
+    archive = (tmp_path / "out.har").read_text()
+    assert SECRET not in archive
+    left_out = 2 if known_first else 1
+    assert [entry["_mitmkube"]["id"] for entry in entries(tmp_path / "out.har")] == [3 - left_out, 3]
+    said = f"request {left_out} is left out of the HAR: a secret stands in response.statusText"
+    assert json.loads(archive)["log"]["comment"] == said
+    assert capsys.readouterr().err == f"mitmkube: {said}\n"
+
+
+def test_archive_that_goes_to_a_stream_is_looked_through_too() -> None:
+    document = json.loads(har.document(Story.of([holding(1, as_token=False), holding(2, as_token=True)])))
+    assert [entry["_mitmkube"]["id"] for entry in document["log"]["entries"]] == [2]
+    assert SECRET not in json.dumps(document)
 
 
 def test_entry_keeps_the_body_that_the_story_let_go_of(tmp_path: Path) -> None:
