@@ -8,12 +8,14 @@ second one in, under the identity of the first; no Kubernetes client sends any o
 from __future__ import annotations
 
 import re
+import string
 
 from mitmproxy import http
 
-_TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(rb"[^\x00-\x08\x0a-\x1f\x7f]*")
-_TARGET = re.compile(rb"[^\x00-\x20\x7f]+")
+# What may stand in each; to take it away and see what is left is the fastest way that Python has.
+_IN_TOKEN = b"!#$%&'*+-.^_`|~" + string.digits.encode() + string.ascii_letters.encode()
+_IN_TARGET = bytes(byte for byte in range(256) if byte > 0x20 and byte != 0x7F)
+_IN_VALUE = _IN_TARGET + b" \t"
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _VERSIONS = (b"HTTP/1.1", b"HTTP/1.0")
 
@@ -26,10 +28,10 @@ def problem(request: http.Request, *, in_tunnel: bool) -> str:
     data = request.data
     if data.http_version not in _VERSIONS:
         return "it is not HTTP/1.1"
-    if not _TOKEN.fullmatch(data.method):
+    if not data.method or data.method.translate(None, _IN_TOKEN):
         return "its method is none"
     if data.method != b"CONNECT":
-        if not _TARGET.fullmatch(data.path):
+        if not data.path or data.path.translate(None, _IN_TARGET):
             return "its target has control characters"
         if in_tunnel and data.authority:
             return "it names a server although its connection has one"
@@ -37,27 +39,24 @@ def problem(request: http.Request, *, in_tunnel: bool) -> str:
 
 
 def _in_fields(request: http.Request) -> str:
-    lengths, encodings, hosts = 0, 0, 0
-    for name, value in request.headers.fields:
-        if not _TOKEN.fullmatch(name):
-            return "it has a header name that is none"
-        if not _VALUE.fullmatch(value):
-            return "it has a header with a line break or control characters"
-        lowered = name.lower()
-        if lowered == b"content-length":
-            lengths += 1
-            if not _LENGTH.fullmatch(value):
-                return "its Content-Length is no number"
-        elif lowered == b"transfer-encoding":
-            encodings += 1
-            if value.lower() != b"chunked":
-                return "its Transfer-Encoding is not chunked"
-        elif lowered == b"host":
-            hosts += 1
-    if lengths > 1 or encodings > 1 or hosts > 1:
+    names, values = zip(*request.headers.fields, strict=True) if request.headers.fields else ((), ())
+    # All at once, because every request comes by here.
+    if not all(names) or b"".join(names).translate(None, _IN_TOKEN):
+        return "it has a header name that is none"
+    if b"".join(values).translate(None, _IN_VALUE):
+        return "it has a header with a line break or control characters"
+    lowered = [name.lower() for name in names]
+    lengths, encodings = lowered.count(b"content-length"), lowered.count(b"transfer-encoding")
+    if lengths > 1 or encodings > 1 or lowered.count(b"host") > 1:
         return "it has a Content-Length, Transfer-Encoding or Host twice"
-    if lengths and encodings:
+    if lengths and not _LENGTH.fullmatch(values[lowered.index(b"content-length")]):
+        return "its Content-Length is no number"
+    if not encodings:
+        return ""
+    if values[lowered.index(b"transfer-encoding")].lower() != b"chunked":
+        return "its Transfer-Encoding is not chunked"
+    if lengths:
         return "it has both Content-Length and Transfer-Encoding"
-    if encodings and request.data.http_version != _VERSIONS[0]:
+    if request.data.http_version != _VERSIONS[0]:
         return "it has a Transfer-Encoding, which HTTP/1.0 does not know"
     return ""

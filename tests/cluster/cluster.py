@@ -146,6 +146,11 @@ class Cluster:
         self.etcd = self._part(*self._etcd_command)
         self.until_ready()
 
+    def restart_apiserver(self) -> None:
+        """Start the API server again on the same etcd and port after it was killed."""
+        self.apiserver = self._part(*self._apiserver_command())
+        self.until_ready()
+
     def compact(self) -> int:
         """Forget all history in etcd, as happens every five minutes; returns the oldest revision still there."""
         # The revision to keep is etcd's newest; any answer carries it in its header.
