@@ -460,8 +460,11 @@ def test_several_clusters_and_users_are_used_at_once(
         }))  # fmt: skip
         kubectl = shlex.quote(str(kubectls[-1].path))
         names = [f"{one}-{other}" for one in clusters for other in users] * 2
-        ask = f"{kubectl} get pods -o name --context"
-        script = " ".join(f"echo {name} $({ask}={name} 2>&1 | tail -1) &" for name in names)
+        # Each with a cache of its own: who may not look up the types prints something else where another one has.
+        script = " ".join(
+            f"echo {name} $({kubectl} get pods -o name --context={name} --cache-dir=$HOME/{name} 2>&1 | tail -1) &"
+            for name in names
+        )
         direct = run(["sh", "-c", f"{script} wait"], home=next(fresh_home), kubeconfig=file)
         through = mitmkube_run(["--quiet", "--", "sh", "-c", f"{script} wait"], file)
     said = sorted(through.stdout.splitlines())

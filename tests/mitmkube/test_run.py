@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.mitmkube.api_server import ApiServer
 from tests.mitmkube.commands import CLIENT, MITMKUBE, Place, python
@@ -326,3 +327,44 @@ def test_many_commands_at_once_do_not_disturb_each_other(place: Place) -> None:
             assert (process.returncode, err) == (0, b"")
             assert out.startswith(b"200 ")
     assert sorted(path.name for path in place.work.iterdir()) == [f"report-{n}" for n in range(4)]
+
+
+def test_proxy_that_cannot_be_passed_is_refused_and_nothing_is_run(place: Place, tmp_path: Path) -> None:
+    kubeconfig = Path(place.environ["KUBECONFIG"])
+    document = yaml.safe_load(kubeconfig.read_text())
+    document["clusters"][0]["cluster"]["proxy-url"] = "socks5://127.0.0.1:1080"
+    kubeconfig.write_text(yaml.safe_dump(document))
+    done = place.mitmkube("run", "--har", tmp_path / "har", "--", "touch", tmp_path / "touched")
+    assert done.returncode == 125
+    assert done.stdout == b""
+    assert re.fullmatch(
+        rb"mitmkube: the way to cluster dev leads through socks5://127\.0\.0\.1:1080[^\n]*\n", done.stderr
+    )
+    assert not (tmp_path / "touched").exists()
+    assert not (tmp_path / "har").exists()
+
+
+def test_environment_proxy_leaves_nothing_behind(place: Place) -> None:
+    script = 'stat -c %a "$MITMKUBE_CA"; echo "$MITMKUBE_CA"; echo "$HTTPS_PROXY" | sed "s/:[^:@]*@/:@/"'
+    done = place.mitmkube("run", "--quiet", "--env-proxy", "--", "sh", "-c", script)
+    mode, file, url = done.stdout.decode().split()
+    assert mode == "600"
+    assert re.fullmatch(r"http://mitmkube-1:@127\.0\.0\.1:\d+", url)
+    assert Path(file).parent.parent == place.runtime
+    assert list(place.runtime.iterdir()) == []
+
+
+def test_wrapped_plugin_leaves_nothing_behind(place: Place, tmp_path: Path) -> None:
+    kubeconfig = Path(place.environ["KUBECONFIG"])
+    document = yaml.safe_load(kubeconfig.read_text())
+    command = {"command": "env", "apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
+    document["users"][0]["user"] = {"exec": command}
+    kubeconfig.write_text(yaml.safe_dump(document))
+    script = 'cp "${KUBECONFIG%%:*}" "$OVERLAY"; ls -l "$(dirname "${KUBECONFIG%%:*}")" | grep -c "^srw-------.*sock"'
+    overlay = tmp_path / "overlay"
+    done = place.mitmkube("run", "--quiet", "--wrap-plugin", "--", "sh", "-c", script, env={"OVERLAY": str(overlay)})
+    assert done.stdout == b"1\n"
+    (user,) = yaml.safe_load(overlay.read_text())["users"]
+    assert "plugin_shim.py" in str(user)
+    assert list(place.runtime.iterdir()) == []
+    assert yaml.safe_load(kubeconfig.read_text()) == document

@@ -193,6 +193,20 @@ def test_merging_all_files_into_one_does_not_take_the_shim_along(kubectl: str, t
     assert users_of(through) == users_of(direct)
 
 
+def test_merging_into_a_second_file_does_not_take_the_shim_along(kubectl: str, tmp_path: Path) -> None:
+    home = Home(tmp_path / "home", {".kube/config": CONFIG, "second": "{}"}, ".kube/config:second")
+    (home.folder / ".kube/bin").mkdir()
+    (home.folder / ".kube/bin/login").symlink_to("/bin/true")
+    laid_over = overlay(home)
+    script = f"{kubectl} config view --raw --flatten > merged && cat merged && mv merged second"
+    written = home.run(["sh", "-c", script], laid_over.environment(home.environ, home.folder))
+    assert "plugin_shim" in written.stdout
+    assert laid_over.carry_back() == ()
+    assert "plugin_shim" not in (home.folder / "second").read_text()
+    users = {one["name"]: one["user"] for one in yaml.safe_load((home.folder / "second").read_text())["users"]}
+    assert users["bare"]["exec"]["command"] == "env"
+
+
 # The shim
 
 
@@ -230,6 +244,13 @@ def test_plugin_sees_and_says_the_same(home: Home, env: Mapping[str, str] | None
     assert (through.returncode, through.stdout, through.stderr) == (direct.returncode, direct.stdout, direct.stderr)
     assert direct.returncode == 7
     assert b"from stdin" in direct.stdout
+
+
+def test_variable_that_python_sets_for_itself_does_not_reach_the_plugin(home: Home) -> None:
+    """LC_CTYPE, where the locale is C."""
+    direct, through = run_plugin(home, "#!/bin/sh\nexec /usr/bin/env\n", env={"KUBERNETES_EXEC_INFO": "{}"})
+    assert sorted(through.stdout.splitlines()) == sorted(direct.stdout.splitlines())
+    assert b"KUBERNETES_EXEC_INFO={}" in direct.stdout
 
 
 def test_signals_that_python_ignores_are_not_ignored_in_the_plugin(home: Home) -> None:

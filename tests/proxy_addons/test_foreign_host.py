@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mitmproxy import io as flow_io
 
+from analyzers.classify import classify
 from analyzers.command import Story
 from proxy_addons.kubeconfig_upstreams import foreign
 from proxy_addons.trust import Trust
@@ -20,7 +22,10 @@ SECRET = "s3cr3t-code-of-a-login"
 
 def redirect(peer) -> None:
     """An OAuth server's answer: the token stands in the fragment."""
-    while peer.request() is not None:
+    while (request := peer.request()) is not None:
+        if "refused" in request.line:
+            peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Type: text/html\r\nContent-Length: 2\r\n\r\nno")
+            continue
         peer.send(
             b"HTTP/1.1 302 Found\r\nDate: now\r\nLocation: https://x/#access_token=%s\r\nSet-Cookie: ssn=%s\r\n"
             b"X-Last: %s\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n%s"
@@ -83,15 +88,16 @@ def test_nothing_of_a_login_is_kept_but_where_it_went(hosts) -> None:
 
 
 def test_foreign_host_is_told_and_not_judged(hosts) -> None:
-    """A redirect to a login page in front of an API server would be a finding."""
+    """Said by an API server, the same would be a finding."""
     proxy, api, oauth = hosts
     with Client(proxy, oauth).open() as client:
-        client.request("GET", "/api/v1/namespaces/x/pods")
+        client.request("GET", "/api/v1/namespaces/x/pods?refused=1")
     with Client(proxy, api).open() as client:
         client.request("GET", "/api/v1/pods")
     story = Story.of(proxy.take(2))
     told, judged = story.verdicts
-    assert (told.findings, told.notes) == ((), ("no API server, let through by --allow-host",))
+    assert classify(replace(told.exchange, foreign=False))
+    assert (told.findings, told.noted, told.notes) == ((), (), ("no API server, let through by --allow-host",))
     assert told.phrase == f"get 127.0.0.1:{oauth.port}/api/v1/namespaces/x/pods"
     assert story.main is judged
 
