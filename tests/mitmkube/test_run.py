@@ -196,6 +196,17 @@ def test_command_that_sent_nothing_is_said_in_words(place: Place) -> None:
     assert "Nothing was sent through the proxy" in done.stderr.decode()
 
 
+def test_client_that_leaves_the_password_out_is_told_of(place: Place) -> None:
+    """As Python's kubernetes package does with a proxy-url."""
+    ask = (
+        "proxy=$(sed -n 's/.*proxy-url: *//p' \"${KUBECONFIG%%:*}\"); "
+        'curl --silent --proxy "http://${proxy##*@}" --write-out "%{http_connect}" https://127.0.0.1:1/'
+    )
+    done = place.mitmkube("run", "--", "sh", "-c", ask)
+    assert done.stdout == b"407"
+    assert "A client came to the proxy without the user name and password" in " ".join(done.stderr.decode().split())
+
+
 def test_run_in_a_run_is_said_in_words_and_works(place: Place) -> None:
     done = place.mitmkube("run", "--report", "outer", "--", *MITMKUBE, "run", "--", *CLIENT, PODS)
     assert done.stdout.startswith(b"200 ")
