@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -198,12 +199,18 @@ def test_command_that_sent_nothing_is_said_in_words(place: Place) -> None:
 
 def test_client_that_leaves_the_password_out_is_told_of(place: Place) -> None:
     """As Python's kubernetes package does with a proxy-url."""
-    ask = (
-        "proxy=$(sed -n 's/.*proxy-url: *//p' \"${KUBECONFIG%%:*}\"); "
-        'curl --silent --proxy "http://${proxy##*@}" --write-out "%{http_connect}" https://127.0.0.1:1/'
-    )
-    done = place.mitmkube("run", "--", "sh", "-c", ask)
-    assert done.stdout == b"407"
+    ask = """
+        import http.client, os, re
+        overlay = open(os.environ["KUBECONFIG"].split(os.pathsep)[0]).read()
+        connection = http.client.HTTPConnection(*re.search(r"proxy-url: .*@([0-9.]+):([0-9]+)", overlay).groups())
+        connection.set_tunnel("127.0.0.1", 1)
+        try:
+            connection.connect()
+        except OSError as error:
+            print(error)
+    """
+    done = place.mitmkube("run", "--", *python(textwrap.dedent(ask)))
+    assert b"407 Proxy Authentication Required" in done.stdout
     assert "A client came to the proxy without the user name and password" in " ".join(done.stderr.decode().split())
 
 
