@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import re
 import shlex
 import sys
 from base64 import b64encode
@@ -90,10 +91,10 @@ class Sides:
     ) -> None:
         self._masks = masks
         stanza = {"server": cluster.url, "certificate-authority-data": b64encode(cluster.ca_file.read_bytes()).decode()}
-        reports = folder / "reports"
-        reports.mkdir()
+        self._reports = folder / "reports"
+        self._reports.mkdir()
         self.direct = _side(folder / "a", None, namespaces[0], user, stanza, files or {})
-        self.through = _side(folder / "b", reports, namespaces[1], user, stanza, files or {})
+        self.through = _side(folder / "b", self._reports, namespaces[1], user, stanza, files or {})
 
     def run(
         self, command: Sequence[str], *, stdin: str | None = None, env: Mapping[str, str] | None = None
@@ -104,6 +105,11 @@ class Sides:
                 pool.submit(side.run, command, stdin=stdin, env=env or {}) for side in (self.direct, self.through)
             )
             return direct.result(), through.result()
+
+    def seen(self) -> int:
+        """How many commands mitmkube saw requests of, as its reports say."""
+        reports = (file.read_text() for file in self._reports.iterdir())
+        return sum(bool(re.search(r"\b[1-9]\d* requests?\b", report)) for report in reports)
 
     def differences(self, program: Path, line: str) -> list[str]:
         """Run one line of a list of commands, ``STATUS[,STATUS] ARGUMENTS [< FILE]``: what differs, and a status

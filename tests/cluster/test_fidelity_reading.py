@@ -286,3 +286,5 @@ def test_command_that_changes_nothing_prints_the_same(
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(functools.partial(sides.differences, kubectl_of_three.path), GROUPS[group].splitlines()))
     assert not any(found), "\n\n".join(itertools.chain.from_iterable(found))
+    # Some look at no server, or fail before they do; were it all of them, nothing would have been compared.
+    assert sides.seen() > len(found) * 0.6

@@ -293,6 +293,7 @@ def play(cluster: Cluster, kubectl_of_three: Kubectl, tmp_path: Path) -> Callabl
                     wait_until(f"{namespace} {name}", functools.partial(UNTIL[name], cluster, namespace))
             else:
                 found += sides.differences(kubectl_of_three.path, line)
+        assert sides.seen() > len(STORIES[story].splitlines()) * 0.8
         return found
 
     return each_command

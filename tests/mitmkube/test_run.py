@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -195,6 +196,23 @@ def test_report_in_a_file_leaves_stderr_to_the_command(place: Place) -> None:
 def test_command_that_sent_nothing_is_said_in_words(place: Place) -> None:
     done = place.mitmkube("run", "--", "true")
     assert "Nothing was sent through the proxy" in done.stderr.decode()
+
+
+def test_client_that_leaves_the_password_out_is_told_of(place: Place) -> None:
+    """As Python's kubernetes package does with a proxy-url."""
+    ask = """
+        import http.client, os, re
+        overlay = open(os.environ["KUBECONFIG"].split(os.pathsep)[0]).read()
+        connection = http.client.HTTPConnection(*re.search(r"proxy-url: .*@([0-9.]+):([0-9]+)", overlay).groups())
+        connection.set_tunnel("127.0.0.1", 1)
+        try:
+            connection.connect()
+        except OSError as error:
+            print(error)
+    """
+    done = place.mitmkube("run", "--", *python(textwrap.dedent(ask)))
+    assert b"407 Proxy Authentication Required" in done.stdout
+    assert "A client came to the proxy without the user name and password" in " ".join(done.stderr.decode().split())
 
 
 def test_run_in_a_run_is_said_in_words_and_works(place: Place) -> None:
