@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests import har_schema
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster, free_ports
 from tests.cluster.command import environment
@@ -47,7 +48,7 @@ class Told:
 
 
 def entries(har: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(har.read_bytes())["log"]["entries"]
+    found: list[dict[str, Any]] = har_schema.check(har.read_bytes())["entries"]
     return found
 
 
