@@ -114,6 +114,8 @@ def of(exchange: Exchange, facts: Facts | None = None) -> AdmissionDiff | None:
     request, response = exchange.request, exchange.response
     if info is None or response is None or not 200 <= response.status < 300 or not request.body or not response.body:
         return None
+    if not (request.body_complete and response.body_complete):
+        return None
     if info.verb not in ("create", "update", "patch") or info.subresource or info.resource.endswith(_ANSWERED):
         return None
     stored = parse_json(response.body)

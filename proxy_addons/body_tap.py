@@ -57,6 +57,7 @@ class BodyTap:
         self._unread_bytes = 0
         self._pieces: Iterator[tuple[bytes, float]] = iter(())
         self._waits = False
+        self._behind = False
         self._clock = clock
         self._later = later
         self._changed = changed
@@ -105,6 +106,7 @@ class BodyTap:
         except Exception:  # the body goes on all the same
             logger.exception("a body could not be read as it passed")
             self._give_up()
+        self._behind = left
         if changed and self._changed is not None:
             self._changed()
         return left
@@ -135,7 +137,7 @@ class BodyTap:
     @property
     def decoded_bytes(self) -> int | None:
         """How many bytes went by with their Content-Encoding undone; None where no reader has counted them all."""
-        return self.read_bytes if self.reader is not None and not self._unread else None
+        return self.read_bytes if self.reader is not None and not (self._unread or self._behind) else None
 
     @property
     def content(self) -> bytes:

@@ -14,7 +14,9 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -38,6 +40,17 @@ def check(text: str | bytes) -> dict[str, Any]:
     assert not found, "\n".join(found[:20])
     log: dict[str, Any] = document["log"]
     return log
+
+
+def check_written(arguments: Sequence[str], folder: Path) -> None:
+    """Check the archive that a command line of mitmkube asked for, as seen from ``folder``, where it is a file."""
+    words = list(arguments[: arguments.index("--")] if "--" in arguments else arguments)
+    named = [word.partition("=")[2] for word in words if word.startswith("--har=")]
+    named += [after for word, after in pairwise(words) if word == "--har"]
+    for name in named:
+        file = folder / name
+        if file.is_file() and not name.startswith("/dev/"):  # a stream of the tests' own
+            check(file.read_bytes())
 
 
 def faults(document: object) -> list[str]:

@@ -95,7 +95,7 @@ def entry(
     redacted = redact.exchange(exchange)
     shown = redacted if bodies else har_body.without_contents(redacted)
     timings = _timings(exchange.timing)
-    messages = har_messages.messages(exchange)
+    messages = har_messages.messages(shown)
     found: dict[str, Any] = {
         # Required by the specification, so never left out; an exchange without a time starts with the epoch.
         "startedDateTime": timestamp(exchange.timing.started) or "1970-01-01T00:00:00.000Z",
@@ -120,7 +120,7 @@ def entry(
 
 
 def _timings(timing: Timing) -> dict[str, float]:
-    opened = [part for part in (timing.connect, timing.tls) if part is not None]
+    opened = [max(part, 0.0) for part in (timing.connect, timing.tls) if part is not None]
     return {
         "blocked": -1,
         "dns": -1,

@@ -62,10 +62,8 @@ def content(shown: Response, original: Response, *, wanted: bool) -> dict[str, A
 
 
 def _decoded_size(response: Response) -> int:
-    if not response.body_bytes:
-        return 0
-    if response.body is not None and response.body_complete:
-        return len(response.body)
+    if response.body_complete:
+        return len(response.body or b"")
     return response.decoded_bytes if response.decoded_bytes is not None else -1
 
 

@@ -1,24 +1,24 @@
 """``_webSocketMessages``, as Chrome writes them: when, which way, how many bytes, and nothing of what they say.
 
-Where Chrome has the content, base64 for binary messages, stands what is left out. Only how it went is told, as the
-error channel says it, redacted, and in a close frame.
+Where Chrome has the content stands what is left out, in words: so ``opcode`` is that of text, or a viewer would show
+none of them, and ``_opcode`` what was sent. Only how it went is told, as the error channel says it, redacted, and in a
+close frame.
 """
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 from analyzers import redact
 from analyzers.exchange import Exchange
-from analyzers.streams.message import BINARY, CLOSE, ERROR_CHANNEL, TEXT, Message
+from analyzers.streams.message import CLOSE, ERROR_CHANNEL, TEXT, Message
 from analyzers.streams.upgraded import Upgraded
 
 _TYPES = {"client": "send", "server": "receive"}
 
 
 def messages(exchange: Exchange) -> list[dict[str, Any]] | None:
-    """The messages of an upgraded connection; None where it is no WebSocket."""
+    """The messages of an upgraded connection, redacted; None where it is no WebSocket."""
     stream = exchange.response.stream if exchange.response is not None else None
     if not isinstance(stream, Upgraded) or stream.messages is None:
         return None
@@ -37,14 +37,15 @@ def _is_last_word(message: Message) -> bool:
 
 
 def _message(message: Message, said: str) -> dict[str, Any]:
-    data = base64.b64encode(said.encode()).decode() if message.opcode == BINARY else said
+    closes = message.opcode == CLOSE
     return {
         "type": _TYPES[message.side],
         "time": message.time,
-        "opcode": message.opcode,
-        "data": data,
+        "opcode": CLOSE if closes else TEXT,
+        "data": said,
+        "_opcode": message.opcode,
         "_bytes": message.size,
-        **({"_channel": message.label} if message.label and message.opcode != CLOSE else {}),
+        **({"_channel": message.label} if message.label and not closes else {}),
     }
 
 

@@ -12,10 +12,9 @@ from typing import Any
 from analyzers.decode import document
 from analyzers.decode.untrusted import items, mapping
 
-_MOST_ITEMS = 500
 _METADATA = (
     "name", "generateName", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp",
-    "deletionTimestamp", "continue", "remainingItemCount",
+    "deletionTimestamp", "finalizers", "continue", "remainingItemCount",
 )  # fmt: skip
 _FIELD_MANAGERS = "managedFields"  # long: of an object that was asked for by its name
 # What an object of these groups says is who may do what, or is asked about.
@@ -40,7 +39,9 @@ def _object(found: Mapping[str, Any], metadata: tuple[str, ...] = _METADATA) -> 
     group = str(found.get("apiVersion", "")).partition("/")[0]
     kept |= {key: found[key] for key in (*_PERMISSIONS.get(group, ()), *_OPTIONS) if key in found}
     if isinstance(found.get("items"), list):
-        kept["items"] = [_object(mapping(item)) for item in items(found["items"])[:_MOST_ITEMS]]
+        kept["items"] = [_object(mapping(item)) for item in items(found["items"])]
+    if isinstance(found.get("rows"), list):
+        kept["rows"] = [{"object": _object(mapping(mapping(row).get("object")))} for row in items(found["rows"])]
     if versions := [mapping(one) for one in items(found.get("versions"))]:  # of discovery: is there who serves it?
         kept["versions"] = [{key: one[key] for key in ("version", "freshness") if key in one} for one in versions]
     return kept

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests import har_schema
 from tests.cluster import binaries, faults
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
@@ -258,7 +259,7 @@ def mitmkube_run(request: pytest.FixtureRequest, fresh_home: Iterator[Path]) -> 
         stdin: str | None = None,
         seconds: float = 120,
     ) -> Outcome:
-        return run(
+        outcome = run(
             [sys.executable, "-m", "mitmkube", "run", *args],
             home=next(fresh_home),
             kubeconfig=_kubeconfig(request, identity),
@@ -266,6 +267,8 @@ def mitmkube_run(request: pytest.FixtureRequest, fresh_home: Iterator[Path]) -> 
             stdin=stdin,
             seconds=seconds,
         )
+        har_schema.check_written([str(argument) for argument in args], Path.cwd())
+        return outcome
 
     return through
 
@@ -347,7 +350,7 @@ def explain(mitmkube_run: MitmkubeRun, kubectls: tuple[Kubectl, ...], fresh_home
     ) -> Explained:
         folder = next(fresh_home)
         report, story, har = (folder / name for name in ("report.txt", "report.json", "traffic.har"))
-        outputs = [f"--report={report}", f"--json={story}", f"--har={har}", *options]
+        outputs = [f"--report={report}", f"--json={story}", f"--har={har}", "--bodies", *options]
         program = program or kubectls[-1]
         words = [program.path] if isinstance(program, Kubectl) else program
         outcome = mitmkube_run([*outputs, "--", *words, *args], identity, env=env, stdin=stdin, seconds=seconds)

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests import har_schema
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster
 from tests.cluster.command import Outcome, run
@@ -82,7 +83,7 @@ def leave(cluster: Cluster, fresh_home: Iterator[Path], tmp_path: Path) -> Leave
             if file.is_file() and file.name != "stdout"
         }
         assert {"report", "har", "json"} <= {Path(name).name for name in files}
-        return Traces(outcome, files, json.loads((out / "har").read_text()))
+        return Traces(outcome, files, {"log": har_schema.check((out / "har").read_bytes())})
 
     return through
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests import har_schema
 from tests.cluster import faults
 from tests.cluster.cluster import Cluster, free_ports
 from tests.cluster.command import environment
@@ -47,7 +49,7 @@ class Told:
 
 
 def entries(har: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(har.read_bytes())["log"]["entries"]
+    found: list[dict[str, Any]] = har_schema.check(har.read_bytes())["entries"]
     return found
 
 
@@ -220,6 +222,31 @@ def test_exit_code_of_ones_own_program_is_told_and_is_no_finding(
     for file in (told.report, told.har, told.json):
         assert "typed-and-never-kept" not in file.read_text()
         assert "four" not in file.read_text().replace(script, "")
+
+
+def test_messages_of_an_exec_stand_in_the_har_as_they_came(
+    kubectls: tuple[Kubectl, ...], mitmkube_run: MitmkubeRun, told: Told
+) -> None:
+    script = "read -r line; echo four; sleep 0.3; echo err >&2; exit 3"
+    mitmkube_run(
+        [*told.options, "--", kubectls[-1].path, "exec", "-i", "p0", "--", "sh", "-c", script],
+        stdin="typed-and-never-kept\n",
+    )
+    entry = next(one for one in entries(told.har) if "_webSocketMessages" in one)
+    messages = entry["_webSocketMessages"]
+    assert ("stdin", "send", 1 + len("typed-and-never-kept\n")) in _seen(messages)
+    assert {("stdout", "receive", 1 + len("four\n")), ("stderr", "receive", 1 + len("err\n"))} <= set(_seen(messages))
+    times = [one["time"] for one in messages]
+    assert times == sorted(times)
+    answered, failed = (next(one["time"] for one in messages if one["data"].startswith(f"[{name}: ") and
+                             one["_bytes"] > 1) for name in ("stdout", "stderr"))  # fmt: skip
+    assert failed - answered > 0.2
+    begun = dt.datetime.fromisoformat(entry["startedDateTime"]).timestamp()
+    assert begun <= times[0] <= times[-1] <= begun + entry["time"] / 1000 + 0.1
+
+
+def _seen(messages: list[dict[str, Any]]) -> list[tuple[str, str, int]]:
+    return [(one.get("_channel", ""), one["type"], one["_bytes"]) for one in messages]
 
 
 def test_port_where_nobody_listens_is_a_finding_from_the_traffic(

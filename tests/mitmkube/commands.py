@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import har_schema
+
 MITMKUBE = (sys.executable, "-m", "mitmkube")
 CLIENT = (sys.executable, str(Path(__file__).with_name("client.py")))
 """A client that is not kubectl; takes paths to GET."""
@@ -53,11 +55,12 @@ class Place:
     def mitmkube(
         self, *arguments: str | Path, env: Mapping[str, str] | None = None, stdin: bytes = b"", **more: Any
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run mitmkube to its end, its output captured unless ``more`` says otherwise."""
+        """Run mitmkube to its end, its output captured unless ``more`` says otherwise. Fails where it leaves a HAR that
+        the specification does not allow."""
         options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         if "stdin" not in more:
             options["input"] = stdin
-        return subprocess.run(
+        done = subprocess.run(
             [*MITMKUBE, *map(str, arguments)],
             env={**self.environ, **(env or {})},
             cwd=self.work,
@@ -65,6 +68,8 @@ class Place:
             check=False,
             **{**options, **more},
         )
+        har_schema.check_written([str(argument) for argument in arguments], self.work)
+        return done
 
     @contextlib.contextmanager
     def started(

@@ -36,6 +36,7 @@ def _loggers_as_before() -> Iterator[None]:
         (["run", "--nonsense", "--", "true"], 125, "--nonsense"),
         (["run", "--har"], 125, "--har: expected one argument"),
         (["run", "--har", "/no/such/folder/har", "--", "true"], 125, "there is no folder /no/such/folder"),
+        (["run", "--bodies", "--", "true"], 125, "--bodies is for the HAR: say with --har FILE where to write it"),
         (
             ["run", "--keep-flows", "99", "--", "true"],
             125,

@@ -19,6 +19,7 @@ from analyzers.output import har
 from mitmkube.errors import UserError
 from mitmkube.har_recording import HarRecording
 from mitmkube.kept import Kept
+from tests import har_schema
 
 STATUS = (
     b'{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":'
@@ -42,7 +43,7 @@ def record(recording: HarRecording, exchanges: Iterable[Exchange], flow: Any = N
 
 
 def entries(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(path.read_bytes())["log"]["entries"]
+    found: list[dict[str, Any]] = har_schema.check(path.read_bytes())["entries"]
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests import har_schema
 from tests.mitmkube.api_server import SECRET_PLAIN, SECRET_VALUE, TOKEN, ApiServer
 from tests.mitmkube.commands import CLIENT, Place
 
@@ -79,17 +80,33 @@ def test_json_of_a_command_that_sent_nothing_says_so(no_cluster: Place) -> None:
 # HAR
 
 
-def test_har_has_what_a_viewer_needs(place: Place) -> None:
+def test_har_is_as_the_specification_has_it(place: Place) -> None:
     place.mitmkube("run", "--har", "har", "--", *CLIENT, PODS, REFUSED)
-    log = json.loads((place.work / "har").read_text())["log"]
-    assert log["version"] == "1.2"
+    log = har_schema.check((place.work / "har").read_bytes())
     assert log["creator"]["name"] == "mitmkube"
-    for entry in log["entries"]:
-        assert {"startedDateTime", "time", "request", "response", "cache", "timings"} <= set(entry)
-        assert {"method", "url", "httpVersion", "cookies", "headers", "queryString", "headersSize", "bodySize"} <= set(
-            entry["request"]
-        )
-        assert {"status", "statusText", "content", "redirectURL", "headers", "bodySize"} <= set(entry["response"])
+    assert [entry["response"]["status"] for entry in log["entries"]] == [200, 403]
+
+
+def test_har_has_the_bodies_of_refusals_and_with_bodies_all(place: Place) -> None:
+    well, refused = run_har(place, *CLIENT, PODS, REFUSED)
+    assert "text" not in well["response"]["content"]
+    assert well["response"]["content"]["comment"] == "left out; --bodies keeps it, redacted"
+    assert json.loads(refused["response"]["content"]["text"])["kind"] == "Status"
+    place.mitmkube("run", "--har", "all", "--bodies", "--", *CLIENT, PODS, REFUSED)
+    asked, _ = har_schema.check((place.work / "all").read_bytes())["entries"]
+    assert asked["response"]["content"]["size"] == well["response"]["content"]["size"]
+    assert json.loads(asked["response"]["content"]["text"])["items"]
+
+
+def test_har_on_a_stream_has_bodies_where_they_are_asked_for(place: Place) -> None:
+    command = ("--quiet", "--har", "/dev/stdout", "--report", "report", "--", *CLIENT, PODS)
+    texts = []
+    for option in ((), ("--bodies",)):
+        done = place.mitmkube("run", *option, *command)
+        printed = done.stdout[done.stdout.index(b'{"log"') :]
+        (entry,) = har_schema.check(printed)["entries"]
+        texts.append("text" in entry["response"]["content"])
+    assert texts == [False, True]
 
 
 def test_har_entry_carries_its_findings_and_notes(place: Place) -> None:

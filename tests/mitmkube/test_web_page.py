@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
+from tests.mitmkube.browser import browser_page
 from tests.mitmkube.commands import CLIENT, Web
 
 PODS = "/api/v1/namespaces/default/pods"
 REFUSED = "/api/v1/namespaces/prod/pods"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 COMMENT = "rbac at authorization: jane may not list pods in namespace prod."
 
 
 @pytest.fixture
 def page(running_web: Web) -> Iterator[Page]:
     """The page of a ``mitmkube web`` through which one request succeeded and one was refused."""
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("a browser is needed: chromium or google-chrome on PATH")
-        pytest.skip("no chromium and no google-chrome on this machine")
     running_web.run(*CLIENT, PODS, REFUSED)
     running_web.flows(2)
-    with (
-        sync_playwright() as playwright,
-        # A browser that root starts has no sandbox.
-        playwright.chromium.launch(executable_path=program, args=["--no-sandbox"]) as browser,
-    ):
-        page = browser.new_page(viewport={"width": 1400, "height": 800})
+    with browser_page() as page:
         page.goto(running_web.url)
         expect(page.locator(".flow-table tbody tr", has_text=PODS)).to_be_visible()
         yield page

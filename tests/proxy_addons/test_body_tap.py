@@ -93,3 +93,25 @@ def test_bomb_in_one_watch_keeps_no_other_request_waiting(bench) -> None:
     (watch,) = [one for one in bench.proxy.take(2) if "watch" in one.request.path]
     assert watch.response.body_bytes == len(bomb)
     assert watch.response.stream is None
+
+
+def test_decoded_bytes_are_counted_beyond_what_is_kept() -> None:
+    content = bytes(range(256)) * 4000
+    reader = Slow(Clock(), 0.0)
+    tap = BodyTap("gzip", keep=100, reader=reader)
+    wire = gzip.compress(content)
+    for at in range(0, len(wire), 1000):
+        tap(wire[at : at + 1000])
+    assert not tap.complete
+    assert tap.decoded_bytes == len(content)
+
+
+def test_decoded_bytes_are_not_told_where_nobody_has_counted_them_all() -> None:
+    assert BodyTap("gzip").decoded_bytes is None
+    tap, _, turns = slow_tap(seconds=1.0, encoding="")
+    tap(b"one")
+    assert tap.decoded_bytes is None
+    turns.pop()()
+    assert tap.decoded_bytes is None  # its turn is over, and there may be more
+    turns.pop()()
+    assert tap.decoded_bytes == 3
