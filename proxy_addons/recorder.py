@@ -191,8 +191,8 @@ class Recorder:
         if record is None or STRANGER in flow.metadata:
             return  # someone without the password is not part of what we report on
         record.response_tap.read()
-        if flow.response is not None and flow.response.timestamp_end is None:
-            flow.response.timestamp_end = time.time()  # a watch that its client ended
+        if flow.response is not None and (flow.response.timestamp_end is None or record.upgraded is not None):
+            flow.response.timestamp_end = time.time()  # a watch that its client ended, or all that came after a 101
         self._sink(self._exchange(record, live=live), flow)
 
     def _exchange(self, record: _Open, *, live: bool) -> Exchange:

@@ -94,8 +94,9 @@ def test_verbose_output_differs_by_the_file_that_was_loaded_alone(
     cluster: Cluster, kubectl: Kubectl, run_direct: RunDirect, mitmkube_run: MitmkubeRun
 ) -> None:
     verbose = ["get", "namespace", "default", "-o", "name", "-v=6"]
-    direct = _told(run_direct(kubectl, verbose).stderr)
-    through = _told(mitmkube_run(["--quiet", "--", kubectl.path, *verbose]).stderr)
+    outcomes = run_direct(kubectl, verbose), mitmkube_run(["--quiet", "--", kubectl.path, *verbose])
+    assert outcomes[0].stdout == outcomes[1].stdout == "namespace/default\n"
+    direct, through = (_told(outcome.stderr) for outcome in outcomes)
     assert not direct - through
     assert all(re.search(r"Config loaded from file: +\S+/kubeconfig$", line) for line in through - direct)
     assert sum("/api/v1/namespaces/default" in line for line in through) == 1
