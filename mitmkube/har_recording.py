@@ -49,8 +49,11 @@ class HarRecording:
         self._waiting: list[_Entry] = []
         self._still_open: dict[int, str] = {}
         self._left_out: dict[int, str] = {}
+        self._unanalysed: set[int] = set()
         try:
-            self.add = Analysis(self._take, still_open=(self._take_open,), at_rest=self._write)
+            self.add = Analysis(
+                self._take, still_open=(self._take_open,), at_rest=self._write, given_up=self._take_unanalysed
+            )
         except BaseException:  # a signal: starting a thread takes its time
             self._file.discard()
             raise
@@ -94,6 +97,13 @@ class HarRecording:
             if was_open:
                 self._write_open()
 
+    def _take_unanalysed(self, exchange: Exchange, _: http.HTTPFlow, why: str) -> None:
+        """Without what its analysis may have failed at."""
+        self._unanalysed.add(exchange.id)
+        self._still_open.pop(exchange.id, None)
+        text = har.entry_text(exchange.without_bodies(), notes=(f"not analysed: {why}",))
+        self._waiting.append(_Entry(exchange.id, text, hash(()), 0))
+
     def _take_open(self, exchange: Exchange, findings: tuple[Finding, ...], _: http.HTTPFlow) -> None:
         # Without the beginning that was kept: hiding what is secret in it takes long, each time.
         if exchange.response is not None and exchange.response.body:
@@ -124,7 +134,8 @@ class HarRecording:
         verdicts = {verdict.exchange.id: verdict for verdict in story.verdicts}
         for number in range(1, max(len(self._written), *verdicts, 0) + 1):
             where, verdict = self._written.where(number), verdicts.get(number)
-            if verdict is None or (where and self._written.says_the_same(verdict)):
+            settled = number in self._unanalysed or (verdict is not None and self._written.says_the_same(verdict))
+            if verdict is None or (where and settled):
                 if where and self._is_clean(number, where):
                     yield where
             else:
@@ -192,4 +203,5 @@ class _Written:
         return range(self._starts[number], self._starts[number] + self._lengths[number])
 
     def says_the_same(self, verdict: Verdict) -> bool:
-        return not verdict.notes and self._findings[verdict.exchange.id] == hash(verdict.findings)
+        number = verdict.exchange.id
+        return number <= len(self) and not verdict.notes and self._findings[number] == hash(verdict.findings)

@@ -110,7 +110,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         kept = session.kept
         ended = await ending
         from analyzers.command import Story
-        from mitmkube import run_report
+        from mitmkube import patience, run_report
         from mitmkube.ask import ask, told_apart
 
         await proxy.settle()
@@ -128,7 +128,14 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
     exchanges, others = told_apart(kept.exchanges)
     own = (*prepared.notices, *notices, *run_report.nothing_sent(prepared, exchanges, proxy.turned_away))
     info = replace(info, notices=(*own, *info.notices, *others))
-    story = Story.of(exchanges, info, left_out=kept.left_out)
-    run_report.hand_over(options, story, session.har)
+    try:
+        story, made = patience.tell(
+            exchanges, info, kept.left_out, lambda story: run_report.report(options, story, session.har)
+        )
+    except patience.NotTold as error:
+        if session.har is not None:
+            session.har.finish(Story())
+        raise UserError(f"the report could not be made ({error}); the command ended with {ended.status}") from error
+    run_report.hand_over(options, made, story, session.har)
     gc.freeze()  # or Python looks at all of it once more before it ends: 0.1 s
     return ended.status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzers.command import CommandInfo, Story, display_argv
@@ -61,26 +62,44 @@ def nothing_sent(prepared: Plan, exchanges: list[Exchange], turned_away: bool) -
     return ("Nothing was sent through the proxy: the command needed no API server, or does not read KUBECONFIG.",)
 
 
-def hand_over(options: RunOptions, story: Story, har: HarRecording | None) -> None:
-    """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is handed over: everything is there before anything is written. ``json`` and ``har`` are None where they
+    were not asked for, ``har`` also where it was written beside the traffic."""
+
+    text: str
+    json: str | None
+    har: str | None
+
+
+def report(options: RunOptions, story: Story, har: HarRecording | None) -> Report:
+    """All that was asked for, made of the story."""
     terminal = options.report is None and sys.stderr is not None and sys.stderr.isatty()
     color = terminal and not os.environ.get("NO_COLOR")
     text = text_output.render(story, steps=options.steps, quiet=options.quiet, color=color, marks=terminal)
-    if options.report is None:
-        stderr.write(text)
-    else:
-        output_files.write(options.report, text)
+    json_text = har_text = None
     if options.json is not None:
         from analyzers.output import json as json_output
 
-        output_files.write(options.json, json_output.render(story))
-    if options.har is None:
-        return
-    if har is None:
+        json_text = json_output.render(story)
+    if options.har is not None and har is None:
         from importlib.metadata import version
 
         from analyzers.output import har as har_output
 
-        output_files.write(options.har, har_output.document(story, version("mitmkube"), bodies=options.bodies))
+        har_text = har_output.document(story, version("mitmkube"), bodies=options.bodies)
+    return Report(text, json_text, har_text)
+
+
+def hand_over(options: RunOptions, made: Report, story: Story, har: HarRecording | None) -> None:
+    """The report before the files, which may turn out to be impossible to write. Raises UserError then."""
+    if options.report is None:
+        stderr.write(made.text)
     else:
+        output_files.write(options.report, made.text)
+    if options.json is not None and made.json is not None:
+        output_files.write(options.json, made.json)
+    if options.har is not None and made.har is not None:
+        output_files.write(options.har, made.har)
+    if har is not None:
         har.finish(story)

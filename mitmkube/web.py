@@ -163,7 +163,7 @@ async def _web(
     standing = Standing(folder, lambda: standing_plan(environ, chosen.password, allowed), _now())
     tunnels = Tunnels(standing.plan.upstreams)
     annotate = Annotate(asyncio.get_running_loop())
-    analysis = Analysis(annotate, still_open=(annotate,))
+    analysis = Analysis(annotate, still_open=(annotate,), given_up=annotate.given_up)
     plugins: PluginSocket | None = None
 
     def write(plan: Plan, ca: bytes) -> None:

@@ -19,6 +19,7 @@ from analyzers.facts import Facts
 from analyzers.finding import Finding
 from analyzers.output import comment, har
 from analyzers.output.view import above_body
+from analyzers.phrase import phrase
 from analyzers.redact import guard
 
 VIEW = "mitmkube.view"
@@ -46,6 +47,13 @@ class Annotate:
             view=guard.text(above_body(shown, findings)),
             told=guard.document(har.told(shown, facts, findings)),
         )
+        self._loop.call_soon_threadsafe(_write, flow, _guarded(shown), note)
+
+    def given_up(self, exchange: Exchange, flow: http.HTTPFlow, why: str) -> None:
+        """Say that the analysis failed, and show nothing of what it may have failed at."""
+        shown = redact.exchange(exchange.without_bodies())
+        said = f"not analysed: {why}"
+        note = _Note(comment=guard.text(f"{phrase(exchange, None)} ({said})"), mark="", view=f"# {said}", told={})
         self._loop.call_soon_threadsafe(_write, flow, _guarded(shown), note)
 
     def _shown(self, exchange: Exchange, flow: http.HTTPFlow) -> Exchange:

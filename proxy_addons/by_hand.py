@@ -32,7 +32,7 @@ class ByHand:
         paths = config_paths(os.environ, Path.home())
         self._restarts: list[asyncio.Future[None]] = []
         annotate = Annotate(asyncio.get_running_loop())
-        self._analysis = Analysis(annotate, still_open=(annotate,))
+        self._analysis = Analysis(annotate, still_open=(annotate,), given_up=annotate.given_up)
         tunnels = Tunnels(by_hand(paths))
         self.addons = [*kube_addons(tunnels), Recorder(tunnels, self._analysis, self._analysis.look)]
 

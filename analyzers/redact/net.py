@@ -14,7 +14,7 @@ _WORDS = (
     "://", "pass", "token", "secret", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat",
     "glpat", "xox", "aiza", "sha256~", "hvs.", "error found in", "pwd", "credential", "x-amz", "x-goog", "connection",
     "cookie", "sk_live_", "rk_live_", "npm_", "pypi-", "dop_v1_", "dckr_pat_", "hvb.", "age-secret-key", "sg.",
-    "shpat_", "curl", "value:",
+    "shpat_", "curl", "value:", "executing command",
 )  # fmt: skip
 _BOOTSTRAP = re.compile(r"[a-z0-9]\.[a-z0-9]{16}")
 NAMES = (
@@ -82,6 +82,8 @@ _SHAPES = (
     + r")(?:\\{0,4}\"(?:[^\"\\]|\\.)*\"?|\[[^\]]*\]?|[^\s:,\]\"\\]+)",
     r"(?P<keep>Name:\s{0,20}\\{0,4}\"[^\"\s]{0,100}?(?i:pass|pwd|token|key|secret|dsn|conn|cred|auth|private)[^\"\s]{0,100}\","
     r"\s{0,20}Value:\s{0,20}\\{0,4}\")(?!" + ANY_MASK + r")(?:[^\"\\]|\\(?!\"))+",
+    # A kubelet repeats what was to be run; the first word of it may stay.
+    r"(?P<keep>\bexecuting command \[[^\s\]]{1,200}\s)(?!" + ANY_MASK + r").*(?=\])",
     # Older API servers quote what they could not decode.
     r"(?s:(?P<keep>error found in #\d+ byte of ).*)",
 )

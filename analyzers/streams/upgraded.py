@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from analyzers import redact
 from analyzers.decode import status as status_decoder
 from analyzers.decode.status import Status
 from analyzers.decode.untrusted import integer, items, mapping, name, parse_json, text
@@ -148,7 +149,7 @@ class Upgraded:
             yield ", ".join(shown)
         for one in self.channels:
             if one.name == "data":
-                yield f"{one.phrase}, failed: {name(one.error)}" if one.error else one.phrase
+                yield f"{one.phrase}, failed: {name(redact.text(one.error))}" if one.error else one.phrase
         if not shown and not self._outcome and not any(one.name == "data" for one in self.channels):
             yield "no output"
 
@@ -157,7 +158,7 @@ class Upgraded:
         for channel in self.channels:
             yield channel.phrase
             if channel.error:
-                yield f"the node said: {name(channel.error)}"
+                yield f"the node said: {name(redact.text(channel.error))}"
         if outcome := self._outcome:
             yield outcome
         if self.closed_by:
@@ -170,7 +171,8 @@ class Upgraded:
 
 
 def status_bytes(status: Status) -> bytes:
-    """A Status as ``Upgraded.status`` has it."""
+    """A Status as ``Upgraded.status`` has it. A node may repeat what was to be run."""
+    status = replace(status, message=redact.text(status.message))
     return json.dumps(status_decoder.document(status), separators=(",", ":")).encode()
 
 

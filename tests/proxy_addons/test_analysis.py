@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from analyzers import classify
 from analyzers.exchange import Exchange, Request, Response
 from analyzers.finding import Category, Finding, Rule, Step
-from proxy_addons.analysis import Analysis
+from proxy_addons.analysis import MOST_STUCK, Analysis
 
 EXCHANGE = Exchange(id=1, request=Request(method="GET", path="/api"), response=Response(status=200))
 
@@ -90,3 +91,85 @@ def test_everything_queued_is_worked_off_before_finish_returns() -> None:
         analysis(EXCHANGE, None)  # type: ignore[arg-type]
     analysis.finish()
     assert len(seen) == 200
+
+
+@pytest.fixture
+def end() -> Iterator[threading.Event]:
+    """Set when the test is over, so that threads that were left behind end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def numbered(number: int) -> Exchange:
+    return Exchange(id=number, request=EXCHANGE.request, response=EXCHANGE.response)
+
+
+def test_analysis_that_does_not_end_is_given_up_and_said_and_the_next_goes_on(end) -> None:
+    seen: list[int] = []
+    said: list[tuple[int, str]] = []
+
+    def listener(exchange, findings, flow) -> None:
+        if exchange.id == 2:
+            end.wait()
+        seen.append(exchange.id)
+
+    analysis = Analysis(listener, given_up=lambda exchange, flow, why: said.append((exchange.id, why)), patience=0.2)
+    for number in range(1, 5):
+        analysis(numbered(number), None)  # type: ignore[arg-type]
+    analysis.finish()
+    assert seen == [1, 3, 4]
+    assert said == [(2, "its analysis took longer than 0.2 s")]
+
+
+def test_analysis_that_never_ends_is_given_up_for_good_and_leaves_few_threads(end) -> None:
+    said: list[str] = []
+    before = threading.active_count()
+    analysis = Analysis(
+        lambda exchange, findings, flow: end.wait() and None,
+        given_up=lambda exchange, flow, why: said.append(why),
+        patience=0.2,
+    )
+    for number in range(1, 1001):
+        analysis(numbered(number), None)  # type: ignore[arg-type]
+    analysis.finish()
+    assert len(said) == 1000
+    assert set(said[MOST_STUCK:]) == {"the analysis of others did not end"}
+    assert threading.active_count() - before <= MOST_STUCK + 2
+
+
+def test_finish_returns_where_not_even_saying_so_ends(end) -> None:
+    def never(*_: object) -> None:
+        end.wait()
+
+    analysis = Analysis(never, given_up=never, patience=0.1)
+    for number in range(1, 20):
+        analysis(numbered(number), None)  # type: ignore[arg-type]
+    analysis.finish()
+    assert not end.is_set()
+
+
+def test_listener_that_raises_is_said(errors) -> None:
+    said: list[tuple[int, str]] = []
+
+    def listener(exchange, findings, flow) -> None:
+        raise KeyError("of a decoder")
+
+    analysis = Analysis(listener, given_up=lambda exchange, flow, why: said.append((exchange.id, why)))
+    analysis(EXCHANGE, None)  # type: ignore[arg-type]
+    analysis.finish()
+    assert said == [(1, "its analysis failed (KeyError)")]
+    errors.take()
+
+
+def test_what_goes_on_is_not_said_to_be_given_up(errors) -> None:
+    said: list[int] = []
+
+    def listener(exchange, findings, flow) -> None:
+        raise KeyError("of a decoder")
+
+    analysis = Analysis(still_open=(listener,), given_up=lambda exchange, flow, why: said.append(exchange.id))
+    analysis.look(EXCHANGE, None)  # type: ignore[arg-type]
+    analysis.finish()
+    assert said == []
+    errors.take()
