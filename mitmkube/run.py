@@ -75,6 +75,12 @@ def _folder(environ: Mapping[str, str]) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _meanwhile(environ: Mapping[str, str]) -> None:
+    """What can be done beside the command: import the rest, and tidy up behind sessions that were killed."""
+    importlib.import_module("mitmkube.run_report")
+    importlib.import_module("mitmkube.leftovers").remove_quietly(environ)
+
+
 async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, signals: child.Signals) -> int:
     prepared = plan(options.argv, environ, secrets.token_urlsafe(24), options.allowed)
     proxy = EarlyProxy()
@@ -106,7 +112,7 @@ async def _run(options: RunOptions, environ: Mapping[str, str], folder: Path, si
         # What was imported stays to the end, and so do most exchanges: looking at them again and again finds nothing.
         gc.freeze()
         gc.set_threshold(20_000, 10, 10)
-        await asyncio.get_running_loop().run_in_executor(None, importlib.import_module, "mitmkube.run_report")
+        await asyncio.get_running_loop().run_in_executor(None, _meanwhile, environ)
         kept = session.kept
         ended = await ending
         from analyzers.command import Story

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
-from mitmkube import authority, stderr
+from mitmkube import authority, leftovers, stderr
 from mitmkube.errors import UserError
 from mitmkube.lock_file import NAME, locked
 from mitmkube.plan import OVERLAY, Address, Plan, is_overlay, standing_plan
@@ -112,6 +112,7 @@ def web(
     """Stay up until SIGINT or SIGTERM. Raises UserError."""
     folder = state_folder(environ)
     try:
+        leftovers.remove_quietly(environ)
         with _alone(folder):
             chosen = settings(folder, port, web_port)
             return asyncio.run(_web(environ, folder, chosen, keep_flows, limits, allowed, wrap_plugin=wrap_plugin))

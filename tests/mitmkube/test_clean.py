@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mitmkube import clean as clean_module
+from mitmkube import leftovers
 from tests.mitmkube.commands import CLIENT, SECONDS, Place, Web, free_ports, python, web
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -139,7 +140,7 @@ def test_what_another_user_owns_stays(tmp_path: Path, monkeypatch: pytest.Monkey
     folder.mkdir(mode=0o700)
     (folder / "lock").touch()
     environ = {"HOME": str(tmp_path / "home"), "XDG_RUNTIME_DIR": str(tmp_path)}
-    monkeypatch.setattr(clean_module, "temporary_folder", lambda: tmp_path)
+    monkeypatch.setattr(leftovers, "temporary_folder", lambda: tmp_path)
     own = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: own + 1)
     assert clean_module.clean(environ) == 0

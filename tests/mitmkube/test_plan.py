@@ -249,7 +249,8 @@ def test_environments_proxy_leads_to_the_cluster_of_the_context(tmp_path: Path) 
     prepared = plan(("./deploy.sh",), own, PASSWORD)
     prepared.write_overlay(tmp_path / "overlay", 4711, CA)
     prepared.set_environment_proxy(4711, tmp_path / "ca.crt")
-    url = f"http://mitmkube-1:{PASSWORD}@127.0.0.1:4711"
+    clusters = yaml.safe_load((tmp_path / "overlay").read_text())["clusters"]
+    url = next(entry["cluster"]["proxy-url"] for entry in clusters if entry["name"] == "b")
     assert {name: value for name, value in prepared.environ.items() if own.get(name) != value} == {
         "HTTPS_PROXY": url,
         "https_proxy": url,

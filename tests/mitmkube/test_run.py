@@ -367,7 +367,7 @@ def test_environment_proxy_leaves_nothing_behind(place: Place) -> None:
     done = place.mitmkube("run", "--quiet", "--env-proxy", "--", "sh", "-c", script)
     mode, file, url = done.stdout.decode().split()
     assert mode == "600"
-    assert re.fullmatch(r"http://mitmkube-1:@127\.0\.0\.1:\d+", url)
+    assert re.fullmatch(r"http://mitmkube-[0-9a-f]{12}:@127\.0\.0\.1:\d+", url)
     assert Path(file).parent.parent == place.runtime
     assert list(place.runtime.iterdir()) == []
 
