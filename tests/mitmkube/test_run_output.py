@@ -14,7 +14,7 @@ import pytest
 
 from tests import har_schema
 from tests.mitmkube.api_server import SECRET_PLAIN, SECRET_VALUE, TOKEN, ApiServer
-from tests.mitmkube.commands import CLIENT, Place
+from tests.mitmkube.commands import CLIENT, SECONDS, Place
 
 PODS = "/api/v1/namespaces/default/pods"
 SECRET = "/api/v1/namespaces/default/secrets/db"
@@ -262,3 +262,21 @@ def test_credential_reaches_the_server_as_it_was_sent(place: Place, api: ApiServ
     place.mitmkube("run", "--", *CLIENT, PODS)
     assert api.authorization == [f"Bearer {TOKEN}"]
     assert api.requests == [f"GET {PODS}"]
+
+
+def test_disk_that_is_full_stops_no_traffic_and_loses_nothing_that_was_written(place: Place) -> None:
+    """A limit on the size of files says no as a full disk does, at the same calls."""
+    pods = "/api/v1/namespaces/default/pods"
+    command = ("run", "--har", "har", "--", *CLIENT, *[pods] * 60)
+    with place.started(*command, through=("sh", "-c", 'ulimit -f 64; exec "$@"', "sh")) as process:
+        out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 125
+    assert out.count(b"200 ") == 60
+    assert b"60 requests" in err
+    said = err.decode().splitlines()[-1]
+    where = place.work / "har"
+    assert said == f"mitmkube: {where} could not be written: File too large; what was recorded is in {where}.partial"
+    entries = json.loads((place.work / "har.partial").read_text())["log"]["entries"]
+    assert 1 <= len(entries) < 60
+    assert not (place.work / "har").exists()
+    assert list(place.runtime.iterdir()) == []
