@@ -26,6 +26,8 @@ _LONGEST_WHOLE = 256
 _PART = 48
 _ESCAPED_TIMES = 3
 _MOST_NAMES = 50_000
+_PART_OF_NAME = re.compile(rb"[\w.-]+")
+_NAME_BEFORE, _NAME_BEHIND = re.compile(rb"[\w.-]*\Z"), re.compile(rb"[\w.-]*")
 _PUBLIC = (b"-----BEGIN CERTIFICATE", b"-----BEGIN PUBLIC KEY", b"-----BEGIN TRUSTED CERTIFICATE")
 # Words that every report is made of, and what every client and server says; they stay where a secret is one of them.
 _WORDS = frozenset(
@@ -84,7 +86,7 @@ class Seen:
         self._known: dict[bytes, tuple[bytes, ...]] = {}  # digest of a secret: its spellings
         self._spellings: dict[bytes, bytes] = {}  # a spelling: digest of its secret
         self._windows: dict[bytes, list[bytes]] = {}  # the first bytes of spellings
-        self._names: set[bytes] = set()  # digests
+        self._names: set[bytes] = set()
         self.version = 0
         """Grows with each secret, so that what was looked through is looked through again only where it is worth it."""
 
@@ -110,10 +112,11 @@ class Seen:
             self.version += 1
 
     def add_name(self, public: str) -> None:
-        """``public`` is the name of an object, a host or a user: a secret that is spelt the same is none."""
+        """``public`` is the name of an object, a host or a user: a secret that is spelt the same, or that is a part of
+        it, does not make it one."""
         content = public.encode("utf-8", "replace")
         if SHORTEST <= len(content) <= 253 and len(self._names) < _MOST_NAMES:
-            self._names.add(_digest(content))
+            self._names.update(part for part in (content, *_PART_OF_NAME.findall(content)) if len(part) >= SHORTEST)
 
     def stands_in(self, text: str) -> bool:
         """Whether a secret stands in ``text``."""
@@ -150,7 +153,19 @@ class Seen:
                     for spelling in begun
                     if content.startswith(spelling, at)
                 ]
-            yield from (one for one in found if self._spellings[one] not in self._names and not _is_word(one))
+            yield from (one for one in found if not _is_word(one) and not self._is_in_names_only(one, content))
+
+    def _is_in_names_only(self, spelling: bytes, content: bytes) -> bool:
+        """Whether it stands nowhere but in names, whole ones."""
+        at = content.find(spelling)
+        while at >= 0:
+            end = at + len(spelling)
+            begin = at - len(_NAME_BEFORE.search(content[max(0, at - 253) : at])[0])  # type: ignore[index]
+            end += len(_NAME_BEHIND.match(content, end)[0])  # type: ignore[index]
+            if content[begin:end].strip(b".") not in self._names:
+                return False
+            at = content.find(spelling, end)
+        return True
 
     def _forget(self, digest: bytes) -> None:
         for spelling in self._known.pop(digest):

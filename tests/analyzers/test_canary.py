@@ -66,12 +66,24 @@ def test_what_is_short_or_public_is_no_secret() -> None:
     assert seen("s" * SHORTEST).stands_in("s" * SHORTEST)
 
 
-def test_name_of_an_object_is_no_secret_and_its_other_spellings_are_none_either() -> None:
+def test_name_of_an_object_is_no_secret() -> None:
     found = seen("payments-prod")
     assert found.stands_in("/api/v1/namespaces/payments-prod/pods")
     found.add_name("payments-prod")
     assert not found.stands_in("/api/v1/namespaces/payments-prod/pods")
-    assert not found.stands_in(base64.b64encode(b"payments-prod").decode())
+    assert not found.stands_in('namespaces "payments-prod" not found in payments-prod.')
+
+
+@pytest.mark.parametrize(
+    "name", ["payments-prod", "api.payments.example.test", "system:serviceaccount:payments:default"]
+)
+def test_secret_that_is_a_part_of_a_name_stands_in_that_name_only(name: str) -> None:
+    found = seen("payments")
+    found.add_name(name)
+    assert not found.stands_in(f"asked for {name} there")
+    assert found.stands_in(f"asked for {name} with payments_pw")
+    assert found.stands_in(f"asked for {name}, dsn=x/payments!") or ":payments:" in name
+    assert found.stands_in(base64.b64encode(b"payments").decode())
 
 
 def test_word_that_every_report_is_made_of_is_no_secret() -> None:
