@@ -39,7 +39,7 @@ users:
 - {name: who, user: {token: a-token-that-is-long-enough}}
 """
 FORMS = ["", "--raw", "--minify", "--flatten", "--raw --minify --flatten", "-o json"]
-PROXY = re.compile(r"http://mitmkube-\d+:[\w-]{32}@127\.0\.0\.1:\d+")
+PROXY = re.compile(r"http://mitmkube-[0-9a-f]{12}:[\w-]{32}@127\.0\.0\.1:\d+")
 
 
 @pytest.fixture
