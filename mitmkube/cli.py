@@ -216,7 +216,7 @@ def _address(text: str) -> tuple[str, int]:
     except ValueError:
         host, port = None, None
     rest = parts.path or parts.query or parts.fragment or "@" in text or text.endswith((":", "?", "#"))
-    if not host or rest or "*" in host or any(letter.isspace() for letter in host):
+    if not host or rest or port == 0 or "*" in host or any(letter.isspace() for letter in host):
         raise argparse.ArgumentTypeError(f"{text} is no host, such as oauth.example.com or oauth.example.com:8443")
     return host, 443 if port is None else port
 

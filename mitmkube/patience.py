@@ -1,4 +1,8 @@
-"""Tells a command's story also where a rule or a decoder fails at one of its requests, or does not come to an end."""
+"""Tells a command's story also where a rule or a decoder fails at one of its requests, or does not come to an end.
+
+What does not end goes on in a thread of its own. That holds for Python's code; a regular expression that runs away holds
+the interpreter itself, and the fuzzer looks for such.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +75,7 @@ def _tell[T](
 def _tellable[T](exchanges: Sequence[Exchange], told: Told[T]) -> tuple[list[Exchange], list[str]]:
     """Those that can be told of one by one, and what to say of the others."""
     kept, notices = [], []
-    for exchange in exchanges:
+    for place, exchange in enumerate(exchanges, 1):
         why = _failure(exchange, told)
         if not why:
             kept.append(exchange)
@@ -83,6 +87,8 @@ def _tellable[T](exchanges: Sequence[Exchange], told: Told[T]) -> tuple[list[Exc
             kept.append(bare)
             notices.append(f"Request {exchange.id} could not be analysed ({why}): its content is left out.")
         if len(notices) >= MOST_STUCK and why == TimeoutError.__name__:
+            if rest := len(exchanges) - place:
+                notices.append(f"{rest} more requests were not analysed and are left out.")
             break
     return kept, notices
 

@@ -48,7 +48,7 @@ class PluginSocket:
                 if not _is_own_user(writer.get_extra_info("socket")):
                     return
                 async with asyncio.timeout(_PATIENCE_SECONDS):
-                    pair = key_pair(await _all(reader))
+                    pair = await asyncio.to_thread(key_pair, await _all(reader))  # YAML takes its time
                     if pair is not None:
                         take(*pair)
                     writer.write(b"\n")
@@ -78,7 +78,7 @@ def key_pair(said: bytes) -> tuple[bytes, bytes] | None:
             return None
     status = document.get("status") if isinstance(document, dict) else None
     pair = [status.get(key) for key in ("clientCertificateData", "clientKeyData")] if isinstance(status, dict) else []
-    certificate, key = (one.encode() if isinstance(one, str) else b"" for one in pair or ("", ""))
+    certificate, key = (one.encode("utf-8", "replace") if isinstance(one, str) else b"" for one in pair or ("", ""))
     return (certificate, key) if certificate and key else None
 
 

@@ -7,8 +7,9 @@ None of this ends what goes through the proxy at that time, nor what was exporte
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +63,8 @@ class Standing:
         elif now - self._looked < dt.timedelta(seconds=RENEW_SECONDS):
             return None
         self._looked = now
-        ca = self._authority(plan, now)
+        with self._tried_again():
+            ca = self._authority(plan, now)
         if plan is self.plan and ca == self.ca:
             return None
         return Changed(plan=plan, ca=ca, is_ca_new=ca != self.ca)
@@ -74,8 +76,9 @@ class Standing:
         """
         said = self.plan.carry_back()
         known = self.plan.notices
+        with self._tried_again():
+            write(changed.plan, changed.ca)
         self.plan, self.ca = changed.plan, changed.ca
-        write(changed.plan, changed.ca)
         return (*said, *(notice for notice in changed.plan.notices if notice not in known))
 
     async def follow(
@@ -87,6 +90,7 @@ class Standing:
     ) -> None:
         """Look again and again until cancelled. ``serve`` is called in the event loop; files are read beside it."""
         loop = asyncio.get_running_loop()
+        failure = ""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
@@ -96,10 +100,24 @@ class Standing:
                 serve(changed)
                 for notice in await loop.run_in_executor(None, self.take, changed, write):
                     say(notice)
+                failure = ""
             except KubeconfigError as error:
                 say(f"{error}; going on with the kubeconfig as it was")
             except OSError as error:
-                say(f"the kubeconfig was changed, and the overlay cannot be: {error.strerror or error}")
+                # It is tried again at the next look, and said once.
+                said = f"the kubeconfig was changed, and the overlay cannot be: {error.strerror or error}"
+                if said != failure:
+                    say(said)
+                failure = said
+
+    @contextlib.contextmanager
+    def _tried_again(self) -> Iterator[None]:
+        """What cannot be written now is new at the next look too."""
+        try:
+            yield
+        except OSError:
+            self._stamp = ()
+            raise
 
     def _authority(self, plan: Plan, now: dt.datetime) -> bytes:
         return authority.keep(self._folder, now, AUTHORITY_LIFETIME, plan.upstreams.hosts)

@@ -45,6 +45,7 @@ def _loggers_as_before() -> Iterator[None]:
         (["run", "--keep-flows", "many", "--", "true"], 125, "--keep-flows: many is no number"),
         (["run", "--keep-flows", "9" * 5000, "--", "true"], 125, "is no number"),
         (["run", "--allow-host", "https://oauth.test", "--", "true"], 125, "https://oauth.test is no host, such as"),
+        (["run", "--allow-host", "oauth.test:0", "--", "true"], 125, "oauth.test:0 is no host"),
         (["run", "--allow-host", "*.test", "--", "true"], 125, "--allow-host: *.test is no host"),
         (["run", "--allow-host", "me@oauth.test", "--", "true"], 125, "is no host"),
         (["run", "--allow-host", "oauth.test/path", "--", "true"], 125, "is no host"),

@@ -131,11 +131,16 @@ def test_other_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         b'{"status": {"clientKeyData": "k", "clientCertificateData": 7}}',
         b"status: {clientKeyData: &a [*a]}",
         b"!!python/object:os.system {}",
+        b'{"status": {"clientKeyData": "", "clientCertificateData": "\\ud800"}}',
     ],
     ids=lambda content: repr(content[:30]),
 )
 def test_what_holds_no_pair_gives_none(content: bytes) -> None:
     assert key_pair(content) is None
+
+
+def test_half_a_character_is_no_error() -> None:
+    assert key_pair(b'{"status": {"clientKeyData": "k", "clientCertificateData": "\\ud800"}}') == (b"?", b"k")
 
 
 def test_more_than_any_credential_holds_is_not_taken(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 from cryptography import x509
 
 from analyzers.kubeconfig import KubeconfigError
+from mitmkube import authority
 from mitmkube import standing as standing_module
 from mitmkube.plan import Plan, standing_plan
 from mitmkube.standing import AUTHORITY_LIFETIME, Changed, Standing
@@ -66,6 +67,27 @@ def test_cluster_that_is_gone_is_served_no_more(standing: Standing, config: Path
     changed = standing.look(NOW + SECOND)
     assert changed is not None
     assert changed.plan.upstreams.find("a.test", 6443) is None
+
+
+def full_disk(*_: object) -> bytes:
+    raise OSError(28, "No space left on device")
+
+
+def test_change_that_could_not_be_written_is_tried_again(
+    standing: Standing, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubeconfig(config, "b")
+    with monkeypatch.context() as full:
+        full.setattr(authority, "keep", full_disk)
+        with pytest.raises(OSError, match="No space left"):
+            standing.look(NOW + SECOND)
+    changed = standing.look(NOW + 2 * SECOND)
+    assert changed is not None
+    with pytest.raises(OSError, match="No space left"):
+        standing.take(changed, full_disk)  # type: ignore[arg-type]
+    again = standing.look(NOW + 3 * SECOND)
+    assert again is not None
+    assert again.plan.upstreams.find("b.test", 6443) is not None
 
 
 def test_new_user_leaves_the_authority_as_it_is(standing: Standing, config: Path) -> None:
