@@ -1,7 +1,7 @@
 """Tells a command's story also where a rule or a decoder fails at one of its requests, or does not come to an end.
 
-What does not end goes on in a thread of its own. That holds for Python's code. A regular expression that runs away holds
-the interpreter itself; the fuzzer looks for such.
+What does not end goes on in a thread of its own. That holds for Python's code. A regular expression that runs away
+holds the interpreter itself; the fuzzer looks for such.
 """
 
 from __future__ import annotations
