@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from analyzers import redact
 from analyzers.attributes import thing as named_thing
 from analyzers.attributes import unquote
-from analyzers.decode import untrusted
+from analyzers.decode import document, protobuf, protobuf_object, untrusted
 from analyzers.subject import Subject
 
 if TYPE_CHECKING:
@@ -185,8 +184,6 @@ def _posted_name(facts: Facts) -> str:
     body = facts.exchange.request.body
     if not body or len(body) > _LONGEST_BODY:
         return ""
-    try:
-        name = json.loads(body)["metadata"]["name"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return ""
+    sent = protobuf_object.decode(body) if body.startswith(protobuf.MAGIC) else document.decode(body)
+    name = untrusted.mapping(untrusted.mapping(sent).get("metadata")).get("name")
     return untrusted.name(name) if isinstance(name, str) and len(name) <= 253 else ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import parse_qs
 
 from analyzers import answer, redact
-from analyzers.decode import document, managed_fields
+from analyzers.decode import document, managed_fields, protobuf
 from analyzers.decode.managed_fields import FieldsOf
 from analyzers.decode.untrusted import items, mapping, name, parse_json
 
@@ -123,7 +123,8 @@ def _in(wanted: Identity, verdict: Verdict) -> Iterator[Sighting]:
                     how=how,
                     at=exchange.timing.started,
                     asked=exchange.asked,
-                    whole=whole and info.subresource in ("", "status"),
+                    # Of protobuf only the metadata is read.
+                    whole=whole and info.subresource in ("", "status") and not response.body.startswith(protobuf.MAGIC),
                     document=one,
                 )
 
