@@ -25,7 +25,9 @@ from tests.cluster.command import Outcome
 _LEGS = ("name lookup for ", "TCP connection to ", "TLS handshake with ", "connection to ", "forward proxy on the way")
 # What kubectl prints where more than one category could be behind it: a refused or missing discovery, and silence.
 _UNDECIDABLE = re.compile(
-    r"list: unknown|\(Forbidden\): unknown|doesn't have a resource type|server: context deadline exceeded$",
+    # The last: how far it had got when its own limit ended it, which kubectl says with or without these words.
+    r"list: unknown|\(Forbidden\): unknown|doesn't have a resource type"
+    r"|server: context deadline exceeded(?: \(Client\.Timeout exceeded while awaiting headers\))?$",
     re.MULTILINE,
 )
 
