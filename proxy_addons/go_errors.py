@@ -29,6 +29,10 @@ _ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
 _ERRNO = re.compile(r"\[Errno (-?\d+)\]")
 _REFUSED_CONNECT = re.compile(r"refused HTTP CONNECT request: \d+ (.*)")
 _NO_ANSWER = re.compile(r"Cannot parse HTTP response: .{0,300}?: b['\"](.{0,2000})['\"]$")
+_BAD_FRAMING = (
+    (re.compile(r"invalid content-length header: '(.*)'", re.DOTALL), "bad Content-Length"),
+    (re.compile(r"unknown transfer-encoding header: '(.*)'", re.DOTALL), "unsupported transfer encoding:"),
+)
 _RECORD_HEADER_BYTES = 5
 _GO_ERRNO = {
     errno.ECONNREFUSED: "connection refused",
@@ -134,10 +138,10 @@ def tls(error: str, first_bytes: bytes = b"") -> str:
 
 def not_http(error: str) -> str:
     """What mitmproxy said of an answer that is not HTTP, "" when it said something else."""
-    found = _NO_ANSWER.search(error)
-    if found is None:
-        return ""
-    return f'net/http: HTTP/1.x transport connection broken: malformed HTTP response "{found[1][:80]}"'
+    for pattern, what in ((_NO_ANSWER, "malformed HTTP response"), *_BAD_FRAMING):
+        if found := pattern.search(error):
+            return f'net/http: HTTP/1.x transport connection broken: {what} "{found[1][:80]}"'
+    return ""
 
 
 def certificate(
