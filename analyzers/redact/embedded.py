@@ -13,16 +13,25 @@ import yaml
 
 from analyzers.decode import yaml_shape
 from analyzers.decode.untrusted import parse_json
-from analyzers.redact.net import text
+from analyzers.redact import urls
+from analyzers.redact.net import NAMES, text
 from analyzers.redact.placeholder import mask
 
 type Redactor = Callable[[Any], Any]
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}+[A-Za-z0-9+/\s]*+={0,2}+\s*+")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{24,}+[A-Za-z0-9+/_\s-]*+={0,2}+\s*+")
+_DATA_URL = re.compile(r";base64,([A-Za-z0-9+/_-]{16,}={0,2})")
+_URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
+# A secret's name in YAML, or in what is read like it.
+_SECRET_IN_YAML = re.compile(rf"(?<![\w.-])[\"']?{NAMES}[\"']?[ \t]{{0,20}}:", re.IGNORECASE)
+_STANDARD = str.maketrans("-_", "+/")
 _GZIP_IN_BASE64 = "H4sI"
 _MANIFEST = re.compile(r"^\s*(?:- )?(?:[\"']?kind[\"']?:\s*[\"']?(?:\w*Secret|Config)\b|stringData:)", re.MULTILINE)
 _LIKE_SECRET = re.compile(r"stringData|\"kind\"\s*:\s*\"\w*Secret\"")
 _LONGEST_YAML = 64 * 1024
+_WRITTEN_IN_YAML = ("{", "|", ">", "&", "*")
+# The last three: what PyYAML makes of "!!int ''", "!!bool a" and "!!timestamp a".
+_NO_YAML = (ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError)
 
 
 def string(value: str, document: Redactor) -> str:
@@ -41,7 +50,29 @@ def string(value: str, document: Redactor) -> str:
         return _yaml(value, document)
     if len(value) >= 24 and _BASE64.fullmatch(value):
         return _encoded(value, document)
+    if ";base64," in value:
+        value = _DATA_URL.sub(lambda found: ";base64," + _encoded(found[1], document), value)
+    if _URL.fullmatch(value):
+        return text(urls.url(value))
+    if ":" in value and any(sign in value for sign in _WRITTEN_IN_YAML) and _SECRET_IN_YAML.search(value):
+        return text(_like_yaml(value, document))
     return text(value)
+
+
+def _like_yaml(value: str, document: Redactor) -> str:
+    """What may be YAML in one of the ways in which a value does not stand behind its name; else it stays."""
+    try:
+        if len(value) > _LONGEST_YAML:
+            return value
+        if not yaml_shape.may_be_loaded(value):
+            return mask(value, grants=False)
+        found = list(yaml.safe_load_all(value))
+    except _NO_YAML:
+        return value
+    if not all(isinstance(one, dict | list) for one in found):
+        return value
+    cleaned = [document(one) for one in found]
+    return value if cleaned == found else yaml.safe_dump_all(cleaned, sort_keys=False, allow_unicode=True)
 
 
 def copy_of_object(value: str, document: Redactor) -> str:
@@ -65,8 +96,7 @@ def _yaml(value: str, document: Redactor) -> str:
         if len(value) > _LONGEST_YAML or not yaml_shape.may_be_loaded(value):
             return mask(value, grants=False)
         found = list(yaml.safe_load_all(value))
-    # The last three: what PyYAML makes of "!!int ''", "!!bool a" and "!!timestamp a".
-    except (ValueError, yaml.YAMLError, LookupError, TypeError, AttributeError):
+    except _NO_YAML:
         return mask(value, grants=False)
     cleaned = [document(one) if isinstance(one, dict | list) else one for one in found]
     return text(value) if cleaned == found else yaml.safe_dump_all(cleaned, sort_keys=False, allow_unicode=True)
@@ -77,7 +107,8 @@ def _encoded(value: str, document: Redactor) -> str:
     if value.startswith(_GZIP_IN_BASE64):
         return mask(value, grants=False)
     try:
-        said = base64.b64decode("".join(value.split()), validate=True).decode("utf-8")
+        plain = "".join(value.split()).translate(_STANDARD).rstrip("=")
+        said = base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode("utf-8")
     except (ValueError, binascii.Error):
         return text(value)
     return mask(value) if string(said, document) != said else text(value)

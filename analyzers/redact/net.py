@@ -14,7 +14,8 @@ _WORDS = (
     "://", "pass", "token", "secret", "key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghr_", "ghs_", "github_pat",
     "glpat", "xox", "aiza", "sha256~", "hvs.", "error found in", "pwd", "credential", "x-amz", "x-goog", "connection",
     "cookie", "sk_live_", "rk_live_", "npm_", "pypi-", "dop_v1_", "dckr_pat_", "hvb.", "age-secret-key", "sg.",
-    "shpat_", "curl", "value:", "executing command",
+    "shpat_", "curl", "value:", "executing command", "hooks.slack.com", "/api/webhooks/", "--from-literal", "--set",
+    " login", "x-",
 )  # fmt: skip
 _BOOTSTRAP = re.compile(r"[a-z0-9]\.[a-z0-9]{16}")
 NAMES = (
@@ -42,7 +43,7 @@ _SHAPES = (
     # Bootstrap tokens; a name like that with a time in it belongs to an Event.
     r"(?<![\w.-])[a-z0-9]{6}\.(?!1[5-9a-f][0-9a-f]{14}(?![\w.-]))[a-z0-9]{16}(?![\w.-])",
     # Words that say what follows them: a header, an option, an assignment, a field of JSON.
-    r"(?i:(?P<keep>authorization[\"']?\s*[:=]\s*[\\\"']*(?:(?:bearer|basic|negotiate|digest)\s+)?)"
+    r"(?i:(?P<keep>authorization[\"']?\s*[:=]\s*[\\\"']*(?:(?:bearer|basic|negotiate|digest|token|apikey|oauth|jwt)\s+)?)"
     r"(?!" + ANY_MASK + r"|<masked>|(?:bearer|basic)\b)[^\s\"'\\]+)",
     r"(?P<keep>\b(?i:bearer|basic)\s+)(?=[\w.~+/-]*(?:[0-9_~+/=]|[a-z][A-Z]))[\w.~+/=-]{8,}",
     r"(?i:(?P<keep>(?:^|(?<=\s))--" + NAMES + r"\s+)(?![-\[])[^\s\"']+)",
@@ -82,8 +83,21 @@ _SHAPES = (
     + r")(?:\\{0,4}\"(?:[^\"\\]|\\.)*\"?|\[[^\]]*\]?|[^\s:,\]\"\\]+)",
     r"(?P<keep>Name:\s{0,20}\\{0,4}\"[^\"\s]{0,100}?(?i:pass|pwd|token|key|secret|dsn|conn|cred|auth|private)[^\"\s]{0,100}\","
     r"\s{0,20}Value:\s{0,20}\\{0,4}\")(?!" + ANY_MASK + r")(?:[^\"\\]|\\(?!\"))+",
+    # Files of settings, XML, header fields in a command line, and options whose value is NAME=VALUE.
+    r"(?im:(?P<keep>^[ \t]*(?:export[ \t]+)?" + NAMES + r"[ \t]+=[ \t]*)(?!" + ANY_MASK + r")[^\s\"'=].*$)",
+    r"(?i:(?P<keep><" + NAMES + r">)(?!" + ANY_MASK + r")[^<>]+)",
+    r"(?i:(?P<keep>(?<![\w-])x-[a-z-]{0,40}(?:token|key|secret|password|auth)[a-z-]{0,40}:[ \t]*)(?!"
+    + ANY_MASK
+    + r")[^\s\"']+)",
+    r"(?P<keep>(?<!\S)--(?:from-literal|set|set-string|set-literal)[= ][\"']?[^\s=\"']{1,200}=)(?!"
+    + ANY_MASK
+    + r")[^\s\"']+",
+    r"(?P<keep>\b(?:docker|podman|nerdctl|registry|oc|az) login [^\n]{0,300}?(?<=\s)-p[ =]?)(?!"
+    + ANY_MASK
+    + r")[^\s\"'-][^\s\"']*",
+    r"(?P<keep>\bhooks\.slack\.com/services/|/api/webhooks/)(?!" + ANY_MASK + r")[\w/-]+",
     # A kubelet repeats what was to be run; the first word of it may stay.
-    r"(?P<keep>\bexecuting command \[[^\s\]]{1,200}\s)(?!" + ANY_MASK + r").*(?=\])",
+    r"(?P<keep>\bexecuting command \[[^\s\]]{1,200}\s)(?!" + ANY_MASK + r")[^\n]{1,2000}(?=\])",
     # Older API servers quote what they could not decode.
     r"(?s:(?P<keep>error found in #\d+ byte of ).*)",
 )

@@ -16,7 +16,7 @@ from analyzers.facts import Facts
 from analyzers.output import comment, har, text
 from analyzers.output import json as json_output
 from analyzers.output.view import above_body
-from tests.analyzers.secret_places import DOCUMENTS, EXCHANGES, FORMS, NS, PATCHES, of_body
+from tests.analyzers.secret_places import DOCUMENTS, EXCHANGES, FORMS, NS, PATCHES, TEXTS, of_body
 from tests.spellings import spellings
 
 # One that is a word to every syntax; one with signs that JSON, URLs, shells and YAML each write in a way of their own.
@@ -40,8 +40,22 @@ def places() -> Iterator[Any]:
                 lambda secret, path=path, make=make, form=form: of_body(*FORMS[form](make(secret)), path, sent=True),
                 id=f"{patch}, {form}",
             )
+    for number, text_of in enumerate(TEXTS):
+        yield pytest.param(
+            lambda secret, text_of=text_of: of_body(
+                *FORMS["JSON"]({"kind": "Thing", "spec": {"note": _filled(text_of, secret)}}),
+                f"{NS}/things/x",
+                sent=False,
+            ),
+            id=f"text {number}",
+        )
     for place, exchange in EXCHANGES.items():
         yield pytest.param(exchange, id=place)
+
+
+def _filled(text_of: Any, secret: str) -> str:
+    # Only a word can stand in all of them as it is.
+    return text_of.replace("SECRET", SECRETS[0]) if isinstance(text_of, str) else text_of(secret)
 
 
 PLACES = list(places())
@@ -52,6 +66,7 @@ ENCODED_TWICE = (
     "tls key",
     "kubeconfig in base64",
     "private key in base64",
+    "text 3",
 )
 
 
