@@ -84,18 +84,21 @@ class Analysis:
         threading.Thread(target=self._work, args=arguments, name="mitmkube-analysis", daemon=True).start()
 
     def _work(self, worker: _Worker, stuck: _Item | None) -> None:
-        if stuck is not None:
-            self._say(worker, stuck, f"its analysis took longer than {self._patience:g} s")
-        while not worker.left and (item := self._queue.get()) is not None:
-            self._analyse(worker, item)
-            if self._queue.empty() and not worker.left:
-                worker.begin(None)
+        try:
+            if stuck is not None:
+                self._say(worker, stuck, f"its analysis took longer than {self._patience:g} s")
+            while not worker.left and (item := self._queue.get()) is not None:
+                self._analyse(worker, item)
+                if self._queue.empty() and not worker.left:
+                    worker.begin(None)
+                    self._at_rest()
+                    worker.end()
+                    self._finishing.wait(PAUSE_SECONDS)
+            if not worker.left:
                 self._at_rest()
-                worker.end()
-                self._finishing.wait(PAUSE_SECONDS)
-        if not worker.left:
-            self._at_rest()
-            self._ended.set()
+        finally:
+            if not worker.left:
+                self._ended.set()
 
     def _analyse(self, worker: _Worker, item: _Item) -> None:
         if self._stuck >= MOST_STUCK:

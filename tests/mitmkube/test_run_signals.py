@@ -108,6 +108,7 @@ def test_signal_before_the_command_has_started_ends_mitmkube_and_leaves_nothing(
     with no_cluster.started("run", "--har", "har", "--", "touch", "ran", env=environ) as process:
         writer = opened_by_a_reader(kubeconfig)
         assert len(list(no_cluster.runtime.iterdir())) == 1
+        time.sleep(0.5)  # between opening and reading a signal would be seen after the read, which waits for the writer
         process.send_signal(number)
         out, err = process.communicate(timeout=SECONDS)
         os.close(writer)
