@@ -141,19 +141,19 @@ class Seen:
         if not self._spellings:
             return
         content = text.encode("utf-8", "replace")
-        with self._lock:
-            if len(self._spellings) <= _FEW:
-                found = [spelling for spelling in self._spellings if spelling in content]
-            else:
-                windows = self._windows
-                found = [
-                    spelling
-                    for at in range(len(content) - SHORTEST + 1)
-                    if (begun := windows.get(content[at : at + SHORTEST])) is not None
-                    for spelling in begun
-                    if content.startswith(spelling, at)
-                ]
-            yield from (one for one in found if not _is_word(one) and not self._is_in_names_only(one, content))
+        # Without the lock: the event loop adds what it sees, and may not wait until a long text has been looked through.
+        if len(self._spellings) <= _FEW:
+            found = [spelling for spelling in tuple(self._spellings) if spelling in content]
+        else:
+            windows = self._windows
+            found = [
+                spelling
+                for at in range(len(content) - SHORTEST + 1)
+                if (begun := windows.get(content[at : at + SHORTEST])) is not None
+                for spelling in tuple(begun)
+                if content.startswith(spelling, at)
+            ]
+        yield from (one for one in found if not _is_word(one) and not self._is_in_names_only(one, content))
 
     def _is_in_names_only(self, spelling: bytes, content: bytes) -> bool:
         """Whether it stands nowhere but in names, whole ones."""
