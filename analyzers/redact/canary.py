@@ -141,7 +141,7 @@ class Seen:
         if not self._spellings:
             return
         content = text.encode("utf-8", "replace")
-        # Without the lock: the event loop adds what it sees, and may not wait until a long text has been looked through.
+        # Without the lock: the event loop adds what it sees, and must not wait until a long text is looked through.
         if len(self._spellings) <= _FEW:
             found = [spelling for spelling in tuple(self._spellings) if spelling in content]
         else:
