@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
@@ -18,6 +19,8 @@ from mitmkube.errors import UserError
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
 # An interactive shell, for one, does not end on SIGTERM.
 GRACE_SECONDS = 2.0
+# Between one process of a group and the next, as the terminal stops and the shell continues them.
+_IN_TURN_SECONDS = 0.2
 
 
 class CannotStart(UserError):
@@ -127,16 +130,32 @@ def _wait(child: subprocess.Popen[bytes]) -> int:
     A program that suspends itself alone (less, on Ctrl-Z) would leave mitmkube in the foreground, and the shell without
     its terminal: mitmkube stops with it. ``fg`` continues both.
     """
-    stopped = False
+    status: int | None = None
     while True:
-        # Where the terminal has stopped both, this is reached when both run again: then there is nothing to do.
-        pid, status = os.waitpid(child.pid, os.WNOHANG | os.WCONTINUED if stopped else os.WUNTRACED)
-        if pid == 0:
-            os.kill(os.getpid(), signal.SIGTSTP)
-        elif os.WIFEXITED(status) or os.WIFSIGNALED(status):
+        if status is None:
+            _, status = os.waitpid(child.pid, os.WUNTRACED)
+        if os.WIFEXITED(status) or os.WIFSIGNALED(status):
             child.returncode = os.waitstatus_to_exitcode(status)
             return child.returncode
-        stopped = pid != 0 and os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTSTP
+        if os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTSTP:
+            # Where the terminal has stopped both, this is reached when both run again, or are about to.
+            status = _changed(child, within=_IN_TURN_SECONDS)
+            if status is None:
+                os.kill(os.getpid(), signal.SIGTSTP)
+        else:
+            status = None
+
+
+def _changed(child: subprocess.Popen[bytes], within: float) -> int | None:
+    """The status of a stopped child that runs again or has ended ``within`` seconds, None of one that stays stopped."""
+    tries = 10
+    for attempt in range(tries + 1):  # not by the clock, which goes on while mitmkube itself is stopped
+        pid, status = os.waitpid(child.pid, os.WNOHANG | os.WCONTINUED | os.WUNTRACED)
+        if pid:
+            return status
+        if attempt < tries:
+            time.sleep(within / tries)
+    return None
 
 
 def _send(child: subprocess.Popen[bytes], number: int) -> None:
