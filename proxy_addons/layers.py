@@ -38,7 +38,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpConnectErrorHook, HttpErrorHo
 from OpenSSL import SSL
 
 from analyzers.exchange import FailurePhase
-from proxy_addons import forward_proxy_layer, go_errors
+from proxy_addons import forward_proxy_layer, go_errors, informational
 from proxy_addons.established import BecomeTop, Established
 from proxy_addons.lifted import Lifted, LiftedAnswer
 from proxy_addons.tls_end import End
@@ -400,8 +400,10 @@ class KubeHttpLayer(HttpLayer):
                 child.malformed = problem(event.request, in_tunnel=self.mode is HTTPMode.transparent)
                 foreign = self._is_foreign and self.mode is not HTTPMode.regular
                 self._tunnels.lifted[event.request] = Lifted.take_from(event.request, foreign=foreign)
-            elif lifted := self._tunnels.lifted.get(event.request):
-                event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
+            else:
+                informational.pass_over(child)
+                if lifted := self._tunnels.lifted.get(event.request):
+                    event = RequestHeaders(event.stream_id, lifted.put_back(event.request), event.end_stream)
         elif (
             isinstance(event, ResponseHeaders)
             and self.tunnel is None

@@ -140,6 +140,26 @@ def test_second_answer_to_one_request_does_not_reach_the_client(bench) -> None:
             assert b"again" not in client.request()[1]
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n",
+    ],
+)
+def test_answers_before_the_answer_are_passed_over(bench, before: bytes) -> None:
+    def converse(peer) -> None:
+        while peer.request():
+            peer.send(before[:20])
+            peer.send(before[20:] + HEAD + b"Content-Length: 2\r\n\r\n{}")
+
+    bench.start(converse)
+    with bench.client().open() as client:
+        for _ in range(2):
+            assert client.request() == (200, b"{}")
+    assert [exchange.response.status for exchange in bench.proxy.take(2)] == [200, 200]
+
+
 def test_client_is_answered_on_a_new_connection_after_the_server_said_close(bench) -> None:
     def converse(peer) -> None:
         peer.request()
