@@ -23,6 +23,7 @@ from analyzers.exchange import FailurePhase
 
 PROXY_CONNECT = "proxyconnect tcp: "
 DIAL_TIMED_OUT = "mitmkube: dial timed out"
+LOOKUP_TIMED_OUT = "mitmkube: lookup timed out"
 TLS_TIMED_OUT = "mitmkube: TLS handshake timed out"
 
 _ADDRESS = re.compile(r"\[Errno (\d+)\] Connect call failed \('([^']+)', (\d+)")
@@ -80,6 +81,8 @@ def dial(host: str, port: int, error: str) -> tuple[FailurePhase, str]:
     address = f"{_bracketed(host)}:{port}"
     if error == DIAL_TIMED_OUT:
         return "dial", f"dial tcp {address}: i/o timeout"
+    if error == LOOKUP_TIMED_OUT:
+        return "dns", f"dial tcp: lookup {host}: i/o timeout"
     if found := _ADDRESS.search(error):
         number, ip, its_port = int(found[1]), found[2], found[3]
         return "dial", f"dial tcp {_bracketed(ip)}:{its_port}: connect: {_GO_ERRNO.get(number, os.strerror(number))}"
@@ -110,10 +113,14 @@ def forward_proxy(error: str, host: str, port: int) -> str:
     return f"{PROXY_CONNECT}{dial(host, port, error)[1]}"
 
 
-def gave_up(*, dialling: bool) -> str:
-    """The client went away while its connection was being made."""
+def gave_up(*, dialling: bool, looking_up: str) -> tuple[FailurePhase, str]:
+    """Phase and words where the client went away while its connection was being made. ``looking_up``: the name for
+    which there was no address yet."""
     what = "net/http: request canceled while waiting for connection" if dialling else "net/http: TLS handshake timeout"
-    return f"{what} (the client gave up)"
+    what += " (the client gave up)"
+    if looking_up:
+        return "dns", f"lookup {looking_up}: {what}"
+    return "dial" if dialling else "tls", what
 
 
 def tls(error: str, first_bytes: bytes = b"") -> str:

@@ -260,7 +260,8 @@ class KubeHttpStream(HttpStream):
             self._handle_event = self.state_errored
             if time.time() - self.flow.request.timestamp_start >= PATIENCE_SECONDS:
                 dialling = self.context.server.timestamp_tcp_setup is None
-                self._refuse("dial" if dialling else "tls", go_errors.gave_up(dialling=dialling))
+                looking_up = self._tunnels.looking_up(self._upstream) if dialling else ""
+                self._refuse(*go_errors.gave_up(dialling=dialling, looking_up=looking_up))
                 yield HttpConnectErrorHook(self.flow)
             yield commands.CloseConnection(self.context.server)
             return

@@ -35,6 +35,9 @@ class Reach:
         self._tunnels = tunnels
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
+    def running(self) -> None:
+        self._tunnels.lookups.serve(asyncio.get_running_loop())
+
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         upstreams, address = self._tunnels.upstreams, data.server.address
         if address is None or not (upstreams.find(*address[:2]) or upstreams.is_forward_proxy(*address[:2])):
@@ -106,6 +109,9 @@ class Reach:
         self._timers.pop(connection.id, None)
         transport = _transport(client, _carrier(client, connection))
         if transport is not None and transport.handler is not None:
+            assert connection.address is not None
+            if reason == go_errors.DIAL_TIMED_OUT and self._tunnels.lookups.is_underway(connection.address[0]):
+                reason = go_errors.LOOKUP_TIMED_OUT
             connection.error = reason
             transport.handler.cancel(reason)
 

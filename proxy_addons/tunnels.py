@@ -14,6 +14,7 @@ from OpenSSL import SSL
 from analyzers.exchange import FailurePhase
 from proxy_addons import go_errors
 from proxy_addons.lifted import Lifted, LiftedAnswer
+from proxy_addons.lookups import Lookups
 from proxy_addons.trust import Trust
 from proxy_addons.upstream import KeyPair, Upstream, Upstreams
 
@@ -39,6 +40,7 @@ class Tunnels:
         self.lifted: WeakKeyDictionary[http.Request, Lifted] = WeakKeyDictionary()
         self.lifted_answers: WeakKeyDictionary[http.Response, LiftedAnswer] = WeakKeyDictionary()
         self.watchers: dict[http.Request, Watcher] = {}
+        self.lookups = Lookups()
         self.turned_away = False
         """Whether a client came without the proxy's password."""
         self._by_client: dict[str, Upstream] = {}
@@ -110,6 +112,10 @@ class Tunnels:
             return self.dial_failure(upstream, error)
         return "tls", go_errors.tls(error)
 
+    def looking_up(self, upstream: Upstream) -> str:
+        """The server's name, where it is what DNS has not answered yet; otherwise ""."""
+        return upstream.host if upstream.via is None and self.lookups.is_underway(upstream.host) else ""
+
     def dial_failure(self, upstream: Upstream, error: str) -> tuple[FailurePhase, str]:
         """Phase and words of a connection that could not be opened."""
         if upstream.via is not None:
@@ -118,7 +124,15 @@ class Tunnels:
 
 
 def _is_dial_error(error: str) -> bool:
-    return "Connect call failed" in error or "Errno" in error or error == go_errors.DIAL_TIMED_OUT
+    return (
+        "Connect call failed" in error
+        or "Errno" in error
+        or error
+        in (
+            go_errors.DIAL_TIMED_OUT,
+            go_errors.LOOKUP_TIMED_OUT,
+        )
+    )
 
 
 def _user_info(header: str) -> tuple[str, str]:

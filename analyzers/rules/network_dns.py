@@ -34,7 +34,9 @@ _LOOKUP = re.compile(
     r"|name resolution|getaddrinfo|nodename nor servname|Could not resolve host|UnknownHostException"
     r"|failed to lookup address information|No address associated with hostname|NameResolutionError"
 )
-_NO_ANSWER = re.compile(r"misbehaving|[Tt]emporary failure|timeout|timed out|refused|EAI_AGAIN|unreachable|no route")
+_NO_ANSWER = re.compile(
+    r"misbehaving|[Tt]emporary failure|timeout|timed out|refused|EAI_AGAIN|unreachable|no route|gave up"
+)
 _NO_SUCH = re.compile(r"no such host|not known|NXDOMAIN|ENOTFOUND|No address associated")
 
 

@@ -17,7 +17,7 @@ _NAME_SUFFIX = "[bcdfghjklmnpqrstvwxz2456789]{5}"
 # Of any two runs: they are never at one time, a list, a review and a lease are of the moment, and kubectl diff makes
 # folders for its files.
 ALWAYS: Mapping[str, str] = {
-    "AGE": rf"{_AGE}(?: ago)? *|(?<=AGE) +",
+    "AGE": rf"{_AGE}(?: ago)? *|(?<=AGE) +|(?<=  Age) +|(?<=  ----) +(?=----  )",
     "LIST-VERSION": r'(?<=List","apiVersion":"v1","metadata":{"resourceVersion":")\d+'
     r'|(?<=List\nmetadata:\n  resourceVersion: ")\d+',
     "REVIEW-TIME": r'(?<=kind: SelfSubjectReview\nmetadata:\n  creationTimestamp: ")[^"]+',
