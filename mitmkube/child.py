@@ -17,7 +17,7 @@ from types import FrameType
 from mitmkube.errors import UserError
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # as a shell has them
-# An interactive shell, for one, does not end on SIGTERM.
+# An interactive shell, for one, does not end on SIGTERM; a report may go to a pipe that nobody reads.
 GRACE_SECONDS = 2.0
 # Between one process of a group and the next, as the terminal stops and the shell continues them.
 _IN_TURN_SECONDS = 0.2
@@ -48,7 +48,8 @@ class Ended:
 
 class Signals:
     """Whose a signal is. Before the command runs it ends mitmkube, which tidies up; from then on it is the command's,
-    and mitmkube outlives it to report and to remove its files. For the main thread.
+    and mitmkube outlives it to report and to remove its files. One that comes after the command's end was perhaps meant
+    for it: the report has ``GRACE_SECONDS`` then, or until the next signal. For the main thread.
     """
 
     def __init__(self) -> None:
@@ -56,6 +57,7 @@ class Signals:
         self._child: subprocess.Popen[bytes] | None = None
         self._starting = False
         self._early: list[int] = []
+        self._late = 0
 
     def __enter__(self) -> Signals:
         for number in _LEFT_TO_CHILD + _FORWARDED:
@@ -65,6 +67,7 @@ class Signals:
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -77,13 +80,17 @@ class Signals:
         return child
 
     def _received(self, number: int, _frame: FrameType | None) -> None:
-        if self._child is not None:
+        if self._starting and self._child is None:
+            self._early.append(number)
+        elif self._child is not None and self._child.returncode is None:
             if number in _FORWARDED:
                 _send(self._child, number)
-        elif self._starting:
-            self._early.append(number)
+        elif self._child is not None and not self._late:
+            self._late = number
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._received)
+            signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
         else:
-            raise SystemExit(128 + number)
+            raise SystemExit(128 + (self._late or number))
 
 
 def wait(child: subprocess.Popen[bytes]) -> asyncio.Future[Ended]:

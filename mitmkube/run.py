@@ -58,6 +58,7 @@ def run(options: RunOptions, environ: Mapping[str, str]) -> int:
         har=options.har and output_files.check_writable(options.har),
         json=options.json and output_files.check_writable(options.json),
     )
+    output_files.check_apart((options.report, options.har, options.json))
     try:
         with child.Signals() as signals, _folder(environ) as folder:
             return asyncio.run(_run(options, environ, folder, signals))

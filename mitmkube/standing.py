@@ -57,6 +57,7 @@ class Standing:
         plan = self.plan
         if stamp != self._stamp:
             self._stamp = stamp
+            _check_files(plan)
             plan = self._make()
             # Of the files that the new one names; nothing that was written meanwhile may go unnoticed.
             self._stamp = _stamp(plan) if _stamp(self.plan) == stamp else ()
@@ -109,6 +110,9 @@ class Standing:
                 if said != failure:
                     say(said)
                 failure = said
+            except Exception as error:
+                # A kubeconfig that no one has thought of: what comes after it has to be followed all the same.
+                say(f"the kubeconfig cannot be used ({type(error).__name__}); going on with it as it was")
 
     @contextlib.contextmanager
     def _tried_again(self) -> Iterator[None]:
@@ -130,6 +134,13 @@ def _stamp(plan: Plan) -> _Stamp:
         cluster.file.parent / name for cluster in clusters if (name := text_of(cluster.raw, "certificate-authority"))
     ]
     return tuple(_of_file(path) for path in dict.fromkeys((*plan.kubeconfig.paths, *named)))
+
+
+def _check_files(plan: Plan) -> None:
+    """Raises KubeconfigError where a file became something that can be waited for without end: a pipe, a device."""
+    for path in plan.kubeconfig.paths:
+        if path.exists() and not path.is_file():
+            raise KubeconfigError(f"{path} is no file any more")
 
 
 def _of_file(path: Path) -> tuple[int, int, int] | None:

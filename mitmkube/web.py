@@ -9,14 +9,13 @@ import json
 import secrets
 import shlex
 import signal
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analyzers.kubeconfig import KubeconfigError
-from mitmkube import authority, leftovers, stderr
+from mitmkube import authority, leftovers, stderr, stdout
 from mitmkube.errors import UserError
 from mitmkube.lock_file import NAME, locked
 from mitmkube.plan import OVERLAY, Address, Plan, is_overlay, standing_plan
@@ -136,8 +135,13 @@ def kubeconfig(environ: Mapping[str, str], file: Path | None, *, wrap_plugin: bo
         raise UserError(str(error)) from error
     except OSError as error:
         raise UserError(f"{file or folder} cannot be written: {error.strerror}") from error
-    print(f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}")
+    with stdout.writing() as out:
+        out.write(_export(prepared))
     return 0
+
+
+def _export(prepared: Plan) -> str:
+    return f"export KUBECONFIG={shlex.quote(prepared.environ['KUBECONFIG'])}\n"
 
 
 def _now() -> dt.datetime:
@@ -190,8 +194,12 @@ async def _web(
         if wrap_plugin:
             plugins = await PluginSocket.open(folder, take)
         write(standing.plan, standing.ca)
-        print(f"export KUBECONFIG={shlex.quote(standing.plan.environ['KUBECONFIG'])}", flush=True)
-        print(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}", file=sys.stderr, flush=True)
+        try:
+            with stdout.writing() as out:
+                out.write(_export(standing.plan))
+        except UserError as error:
+            stderr.say(f"{error}; mitmkube kubeconfig tells how to use the proxy")
+        stderr.write(f"mitmweb: http://127.0.0.1:{chosen.web_port}/?token={chosen.web_password}\n")
         for notice in standing.plan.notices:
             stderr.say(notice)
         following = asyncio.create_task(standing.follow(serve, write, stderr.say, _now))

@@ -11,7 +11,8 @@ from cryptography import x509
 def leaf_names(hosts: Iterable[str]) -> list[x509.DNSName | x509.IPAddress]:
     """Each of ``hosts`` once, in order: an address as an address, a name as clients compare it.
 
-    What no certificate can be for (a label that is empty or too long) is left out; no client could verify it either.
+    What no certificate can be for (a label that is empty or too long, a pattern) is left out; no client could verify it
+    either.
     """
     found: dict[x509.DNSName | x509.IPAddress, None] = {}
     for host in hosts:
@@ -25,7 +26,7 @@ def leaf_names(hosts: Iterable[str]) -> list[x509.DNSName | x509.IPAddress]:
             name = host.rstrip(".").encode("idna").decode().lower()
         except UnicodeError:
             continue
-        if name:
+        if name and "*" not in name:
             found[x509.DNSName(name)] = None
     return list(found)
 

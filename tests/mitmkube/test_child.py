@@ -142,6 +142,18 @@ def test_signal_after_the_child_has_ended_is_harmless(number: signal.Signals) ->
         signal.raise_signal(number)
 
 
+def test_second_signal_after_the_child_has_ended_ends_mitmkube_as_the_first_would_have() -> None:
+    async def started() -> None:
+        await child.wait(signals.start(["true"], ENVIRON))
+
+    with child.Signals() as signals:
+        asyncio.run(started())
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(SystemExit) as raised:
+            signal.raise_signal(signal.SIGINT)
+    assert raised.value.code == 128 + signal.SIGTERM
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_signal_while_the_child_starts_reaches_it(number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
     class Popen(subprocess.Popen[bytes]):

@@ -32,6 +32,7 @@ def test_file_that_exists_is_left_alone_by_the_check(tmp_path: Path) -> None:
         (".", "is a folder"),
         ("", "is a folder"),
         ("/proc/report", "cannot be written"),
+        ("x" * 300, "File name too long"),
     ],
 )
 def test_file_that_cannot_be_written_is_refused_in_one_line(

@@ -280,3 +280,12 @@ def test_disk_that_is_full_stops_no_traffic_and_loses_nothing_that_was_written(p
     assert 1 <= len(entries) < 60
     assert not (place.work / "har").exists()
     assert list(place.runtime.iterdir()) == []
+
+
+def test_two_outputs_in_one_file_are_refused(place: Place) -> None:
+    done = place.mitmkube("run", "--har", "both", "--json", "./both", "--", "touch", "ran")
+    assert done.returncode == 125
+    assert (
+        done.stderr == f"mitmkube: {place.work / 'both'} is named twice; each output needs a file of its own\n".encode()
+    )
+    assert list(place.work.iterdir()) == []

@@ -181,3 +181,18 @@ def test_supervisor_that_ends_the_whole_group_gets_the_commands_status(no_cluste
         out, _ = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (9, b"got SIGTERM\n")
     assert list(no_cluster.runtime.iterdir()) == []
+
+
+def test_report_that_nobody_takes_is_given_up_on_a_signal(no_cluster: Place) -> None:
+    """A pipe is opened when somebody reads it."""
+    os.mkfifo(no_cluster.work / "pipe")
+    ended = no_cluster.work / "ended"
+    with no_cluster.started("run", "--report", "pipe", "--", "sh", "-c", 'trap "touch ended" EXIT') as process:
+        deadline = time.monotonic() + SECONDS
+        while not ended.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.5)  # what is sent to the command while it ends is the command's
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(SECONDS) == 128 + signal.SIGTERM
+    assert list(no_cluster.runtime.iterdir()) == []

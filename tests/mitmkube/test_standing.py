@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -205,3 +206,51 @@ def test_it_is_served_before_clients_are_led_there(
     asyncio.run(asyncio.wait_for(follow(), 60))
     assert order[:2] == ["served", "led"]
     assert said[0].endswith("; going on with the kubeconfig as it was")
+
+
+@pytest.mark.parametrize("server", ["https://*.b.test:6443", "https://xn--a.test:6443", "https://a..b:6443"])
+def test_server_that_no_certificate_can_name_takes_nothing_from_the_others(
+    standing: Standing, config: Path, server: str
+) -> None:
+    kubeconfig(config, "a", "b")
+    config.write_text(config.read_text().replace("https://b.test:6443", server))
+    assert server in config.read_text()
+    changed = standing.look(NOW + SECOND)
+    assert changed is not None
+    assert "a.test" in changed.plan.upstreams.hosts
+
+
+def test_pipe_in_place_of_the_kubeconfig_is_not_waited_for(standing: Standing, config: Path) -> None:
+    config.unlink()
+    os.mkfifo(config)
+    with pytest.raises(KubeconfigError, match="is no file any more"):
+        standing.look(NOW + SECOND)
+
+
+def test_kubeconfig_after_one_that_nobody_has_thought_of_is_followed(
+    standing: Standing, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing_module, "LOOK_SECONDS", 0.001)
+    said: list[str] = []
+    served: list[Changed] = []
+    make = standing._make
+
+    def fails_once() -> Plan:
+        if not said:
+            raise RuntimeError("odd")
+        return make()
+
+    monkeypatch.setattr(standing, "_make", fails_once)
+
+    async def follow() -> None:
+        following = asyncio.create_task(standing.follow(served.append, writer(tmp_path), said.append, lambda: NOW))
+        kubeconfig(config, "a", "b")
+        while not said:
+            await asyncio.sleep(0.001)
+        kubeconfig(config, "a", "b", "c")
+        while not served:
+            await asyncio.sleep(0.001)
+        following.cancel()
+
+    asyncio.run(asyncio.wait_for(follow(), 30))
+    assert said == ["the kubeconfig cannot be used (RuntimeError); going on with it as it was"]

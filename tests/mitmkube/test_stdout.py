@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mitmkube.commands import Place
+
 NOT_FOUND = 'Error from server (NotFound): pods "wäb→" not found\n'
 PRINTING = (["explain"], ["explain", "--format", "json"], ["rbac"], ["rule"])
 
@@ -86,3 +88,20 @@ def test_name_that_is_too_long_cannot_be_read() -> None:
     done = shell('"$@"', "explain", "a" * 5000)
     assert done.returncode == 2
     assert done.stderr.endswith(b" cannot be read: File name too long\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ('"$@" >&-', 2, b"mitmkube: stdout is closed: there is nowhere to write to\n"),
+        ('"$@" >/dev/full', 2, b"mitmkube: stdout cannot be written to: No space left on device\n"),
+        ('{ sleep 0.2; "$@"; } | true', 0, b""),
+    ],
+)
+def test_overlay_that_cannot_be_named_is_said_in_one_line(
+    no_cluster: Place, line: str, status: int, said: bytes
+) -> None:
+    config = no_cluster.work / "config"
+    config.write_text('{clusters: [{name: a, cluster: {server: "https://a.test"}}]}')
+    done = shell(line, "kubeconfig", **no_cluster.environ, KUBECONFIG=str(config))
+    assert (done.returncode, done.stderr) == (status, said)

@@ -39,6 +39,26 @@ def test_printed_line_works_in_a_shell(running_web: Web) -> None:
     assert running_web.flows(1)[0]["comment"].startswith("list pods in default: 1 item, PodList, ")
 
 
+def test_closed_stderr_sends_the_token_nowhere_else(place: Place) -> None:
+    proxy, page = free_ports(2)
+    argv = ("sh", "-c", 'exec "$@" 2>&-', "sh")
+    with place.started("web", "--port", proxy, "--web-port", page, through=argv) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"export KUBECONFIG=")
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.read() == b""
+        assert process.wait(SECONDS) == 0
+
+
+def test_closed_stdout_is_said_and_the_page_is_there(place: Place) -> None:
+    proxy, page = free_ports(2)
+    argv = ("sh", "-c", 'exec "$@" >&-', "sh")
+    with place.started("web", "--port", proxy, "--web-port", page, through=argv) as process:
+        assert process.stderr is not None
+        assert b"stdout is closed" in process.stderr.readline()
+        assert process.stderr.readline().startswith(b"mitmweb: http://127.0.0.1:")
+
+
 def test_kubectl_prints_and_ends_as_without(running_web: Web, kubectl: str) -> None:
     for arguments in (("get", "pods"), ("get", "pods", "-n", "prod")):
         directly = subprocess.run(
