@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 
 import pytest
+from OpenSSL import SSL
 
 from analyzers.command import Story
 from analyzers.output import har, text
-from tests.proxy_addons.running_proxy import wait_for
+from tests.proxy_addons.api_server import server_context
+from tests.proxy_addons.running_proxy import client_context, wait_for
 
 BROKEN = (OSError, http.client.HTTPException)
 GET = "GET /api/v1/pods HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -170,6 +172,26 @@ def test_client_is_answered_on_a_new_connection_after_the_server_said_close(benc
         with bench.client().open() as client:
             assert client.request() == (200, b"{}")
     assert all(exchange.failure is None for exchange in bench.proxy.take(3))
+
+
+def test_no_connection_can_be_ended_by_a_goaway(bench, leaf, authority) -> None:
+    """kube-apiserver sends one to HTTP/2 only: after a 401, with --goaway-chance, and when it goes down."""
+    offered: list[bytes] = []
+
+    def choose(_connection: SSL.Connection, protocols: list[bytes]) -> bytes:
+        offered.extend(protocols)
+        return protocols[0]
+
+    context = server_context(leaf)
+    context.set_alpn_select_callback(choose)
+    bench.start(context=context)
+    mine = client_context(bench.proxy.ca)
+    mine.set_alpn_protocols(["h2", "http/1.1"])
+    with bench.client(context=mine).open() as client:
+        assert client.request()[0] == 200
+        assert client.tls.selected_alpn_protocol() == "http/1.1"
+    assert offered == [b"http/1.1"]
+    assert bench.server.requests[0].line.endswith("HTTP/1.1")
 
 
 def test_characters_of_no_encoding_pass_as_they_are_and_are_told(bench) -> None:
