@@ -31,6 +31,10 @@ def python(program: str) -> tuple[str, ...]:
     return (sys.executable, "-c", program)
 
 
+WAITING = python("import sys; print('up', flush=True); sys.stdin.read()")
+"""A command that says that it is there and ends with its stdin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where commands run: ``home`` is HOME, ``work`` the working folder, ``runtime`` where mitmkube keeps its files."""
@@ -70,6 +74,18 @@ class Place:
         )
         har_schema.check_written([str(argument) for argument in arguments], self.work)
         return done
+
+    def killed_session(self) -> Path:
+        """The folder of a run that was killed."""
+        before = set(self.runtime.iterdir())
+        with self.started("run", "--quiet", "--", *WAITING) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"up\n"
+            process.kill()
+            process.wait(SECONDS)
+            (left,) = set(self.runtime.glob("mitmkube-*")) - before
+        assert left.is_dir()
+        return left
 
     @contextlib.contextmanager
     def started(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import stat
 import subprocess
 import time
@@ -13,7 +12,7 @@ import pytest
 
 from mitmkube import clean as clean_module
 from mitmkube import leftovers
-from tests.mitmkube.commands import CLIENT, SECONDS, Place, Web, free_ports, python, web
+from tests.mitmkube.commands import CLIENT, SECONDS, WAITING, Place, Web, free_ports, python, web
 
 PODS = "/api/v1/namespaces/default/pods"
 DAY = 24 * 3600
@@ -68,22 +67,18 @@ def test_running_web_is_left_alone_and_named(running_web: Web) -> None:
 
 
 def test_session_that_was_killed_is_removed_and_one_that_goes_on_is_not(place: Place) -> None:
-    waiting = python("import sys; print('up', flush=True); sys.stdin.read()")
-    with (
-        place.started("run", "--quiet", "--", *waiting) as killed,
-        place.started("run", "--quiet", "--", *waiting) as on,
-    ):
-        for process in (killed, on):
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"up\n"
-        killed.send_signal(signal.SIGKILL)
-        killed.wait(SECONDS)
-        left = sorted(place.runtime.glob("mitmkube-*"))
-        assert len(left) == 2
-        told = ours(said(place.mitmkube("clean")), place)
+    earlier = place.killed_session()
+    with place.started("run", "--quiet", "--", *WAITING) as on:
+        # This one removes the earlier while its command runs; from then on it removes none.
+        deadline = time.monotonic() + SECONDS
+        while earlier.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         (kept,) = place.runtime.glob("mitmkube-*")
-        (gone,) = set(left) - {kept}
+        gone = place.killed_session()
+        told = ours(said(place.mitmkube("clean")), place)
         assert sorted(told) == sorted([f"left {kept}: it is in use", f"removed {gone}"])
+        assert [*place.runtime.glob("mitmkube-*")] == [kept]
         on.communicate(b"", timeout=SECONDS)
         assert on.returncode == 0
     assert list(place.runtime.iterdir()) == []

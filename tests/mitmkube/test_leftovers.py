@@ -13,10 +13,9 @@ import pytest
 
 from mitmkube import leftovers
 from mitmkube.lock_file import NAME, locked
-from tests.mitmkube.commands import CLIENT, MITMKUBE, SECONDS, Place, free_ports, python, web
+from tests.mitmkube.commands import CLIENT, MITMKUBE, SECONDS, WAITING, Place, free_ports, python, web
 
 PODS = "/api/v1/namespaces/default/pods"
-WAITING = python("import sys; print('up', flush=True); sys.stdin.read()")
 
 
 def session(folder: Path, name: str = "mitmkube-abcdefgh") -> Path:
@@ -36,19 +35,8 @@ def _own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(leftovers, "temporary_folder", lambda: folder)
 
 
-def killed_session(place: Place) -> Path:
-    with place.started("run", "--quiet", "--", *WAITING) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n"
-        process.kill()
-        process.wait(SECONDS)
-        (left,) = place.runtime.glob("mitmkube-*")
-    assert left.is_dir()
-    return left
-
-
 def test_next_run_removes_what_a_killed_one_left(no_cluster: Place) -> None:
-    left = killed_session(no_cluster)
+    left = no_cluster.killed_session()
     done = no_cluster.mitmkube("run", "--quiet", "--", *python("import time; time.sleep(1)"))
     assert done.returncode == 0
     assert not left.exists()
@@ -56,7 +44,7 @@ def test_next_run_removes_what_a_killed_one_left(no_cluster: Place) -> None:
 
 
 def test_web_removes_what_a_killed_run_left(place: Place) -> None:
-    left = killed_session(place)
+    left = place.killed_session()
     proxy, page = free_ports(2)
     with web(place, "--port", proxy, "--web-port", page):
         assert not left.exists()
