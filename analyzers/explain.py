@@ -65,15 +65,16 @@ def _shown(exchange: Exchange) -> Exchange:
     if failure is not None:
         failure = replace(failure, message=redact.text(failure.message))
     if response is not None and response.status >= 400 and response.body and Facts.of(exchange).status is None:
-        response = replace(response, body=_quotable(response))
+        response = replace(response, body=_quotable(exchange, response))
     return replace(exchange, request=request, response=response, failure=failure)
 
 
-def _quotable(response: Response) -> bytes | None:
+def _quotable(exchange: Exchange, response: Response) -> bytes | None:
     """The body of a failure that is no whole Status: of an object only what is no secret, of a Status its beginning."""
     body = response.body or b""
     if not _DOCUMENT.match(body) and b"\0" not in body:
-        return body
+        shown = redact.exchange(exchange).response  # without what a log, a pod or a Secret said
+        return body if shown is not None and shown.body is not None else None
     if _STATUS.search(body):
         return redact.without_quoted_values(body.decode("utf-8", "replace")).encode("utf-8", "replace")
     return redact.body(body, "application/json", complete=response.body_complete)

@@ -22,6 +22,7 @@ from analyzers.exchange import Headers
 from analyzers.redact import bodies, embedded, fields, header, urls
 from analyzers.redact.canary import SEEN
 from analyzers.redact.documents import document
+from analyzers.redact.net import text
 from analyzers.redact.placeholder import mask
 
 LEFT_OUT = "left out: it may hold secrets"
@@ -149,11 +150,11 @@ def _sent(data: Mapping[str, Any], info: RequestInfo | None) -> dict[str, Any]:
         for key, value in data.items()
         if key not in ("text", "params", "encoding", "mimeType")
     }
-    cleaned["mimeType"] = kind
+    cleaned["mimeType"] = text(kind)
     if "params" in data and not data.get("text"):
         return cleaned | {"params": [_parameter(mapping(one)) for one in items(data["params"])]}
-    text = data.get("text")
-    content = _decoded(str(text), data.get("encoding")) if text else b""
+    said = data.get("text")
+    content = _decoded(str(said), data.get("encoding")) if said else b""
     shown = _body(content, kind, info, refusal=False)
     return cleaned | {"text": shown or ""} | ({"comment": LEFT_OUT} if shown is None else {})
 
@@ -180,11 +181,11 @@ def _content(
         if key not in ("text", "encoding", "mimeType")
     }
     if "mimeType" in content:
-        cleaned["mimeType"] = kind
-    text = content.get("text")
-    if not text:
+        cleaned["mimeType"] = text(kind)
+    said = content.get("text")
+    if not said:
         return cleaned
-    written = _decoded(str(text), content.get("encoding"))
+    written = _decoded(str(said), content.get("encoding"))
     if written.startswith(b"\x1f\x8b"):
         written = body_decoder.decode(written, "gzip")  # the specification wants it undone
     shown = _body(written, kind, info, refusal=refusal)
@@ -218,11 +219,28 @@ def _field(name: str, value: Any) -> Any:
         return _text_only(value)  # mitmkube has written it, and calls a credential what holds none
     if fields.is_secret(name) and isinstance(value, str):
         return mask(value)
+    if fields.is_secret(name) or name.lower().endswith(("cookie", "cookies", "cookieline")):
+        return _hidden(value)
     if isinstance(value, dict):
-        return {str(key): _field(str(key), one) for key, one in value.items()}
+        said = value.get("name", value.get("key"))
+        hides = isinstance(said, str) and (header.is_secret_header(said) or fields.is_secret(said))
+        return {
+            str(key): _hidden(one) if hides and key == "value" else _field(str(key), one) for key, one in value.items()
+        }
     if isinstance(value, list):
+        if len(value) == 2 and isinstance(value[0], str) and header.is_secret_header(value[0]):
+            return [value[0], _hidden(value[1])]
         return [_field(name, one) for one in value]
     return _string(value) if isinstance(value, str) else value
+
+
+def _hidden(value: Any) -> Any:
+    """Of what grants access, however it is written, the names of its fields."""
+    if isinstance(value, dict):
+        return {text(str(key)): _hidden(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_hidden(one) for one in value]
+    return mask(value) if isinstance(value, str) else value
 
 
 def _text_only(value: Any) -> Any:

@@ -5,21 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import json
 import re
 from typing import Any
 
+from analyzers.decode.untrusted import parse_json
 from analyzers.redact import embedded, fields
+from analyzers.redact.arguments import arguments
 from analyzers.redact.canary import SEEN
-from analyzers.redact.net import NAMES, text
+from analyzers.redact.header import is_secret_header
+from analyzers.redact.net import text
 from analyzers.redact.placeholder import ANY_MASK, is_mask, mask
+from analyzers.redact.shapes import VARIABLE
 
-_SECRET_VARIABLE = re.compile(
-    r"pass|pwd|token|key|secret|dsn|conn|cred|auth|private|salt|jwt|cookie|session|webhook|_ur[il]$", re.IGNORECASE
-)
-_SECRET_OPTION = re.compile(rf"-{{1,2}}(?:{NAMES}|pass|u|user)", re.IGNORECASE)
-_HARMLESS_AFTER_USER = re.compile(r"[\w.@-]*")
-_PASSWORD_BEHIND_P = re.compile(r"-p(?=[^\s=].{2})(?!" + ANY_MASK + ")")
-_TAKE_P = ("mysql", "mysqldump", "mysqladmin", "mariadb", "sshpass", "mongo", "mongosh", "mongodump", "7z")
+_SECRET_VARIABLE = re.compile(VARIABLE, re.IGNORECASE)
 _QUOTED_VALUE = re.compile(
     r"((?:Invalid|Unsupported|Duplicate) value: )(?!" + ANY_MASK + r")(\"(?:[^\"\\]|\\.)*\"?|\[[^\]]*\]?|[^:,\]]+)"
 )
@@ -29,6 +28,13 @@ _TYPES = frozenset({"object", "string", "array", "integer", "number", "boolean"}
 _SAID_OF_TYPES = frozenset({"description", "properties", "items", "format", "additionalProperties"})
 _NAMES_A_KEY = {"name", "secretName", "path"}
 """Beside one of these ``key`` is the name of a key, and by itself one."""
+_PAIR_NAMES = ("name", "key", "variable", "parameterkey", "parametername")
+_PAIR_VALUES = ("value", "values", "default", "parametervalue")
+_SPELLINGS = frozenset({*_PAIR_VALUES, "Value", "Values", "Default", "ParameterValue", "parameterValue"})
+_VARIABLES = frozenset({"env", "envs", "envvars", "extraenv", "extraenvs", "extraenvvars", "environment"})
+_SECRET_KINDS = frozenset({"", "secret", "secrets", "opaque"})
+"""Spellings of a kind that at the address of a Secret, or by themselves, mean one."""
+_OF_SECRET = frozenset({"kind", "apiversion", "metadata", "type", "immutable", "data", "stringdata"})
 _HELD_BY = frozenset({"items", "rows", "object", "oldobject"})
 
 
@@ -37,10 +43,6 @@ def document(value: Any, kind: str = "") -> Any:
 
     Raises RecursionError where it is nested too deep.
     """
-    if isinstance(value, list):
-        return [
-            _patch_operation(one, kind) if isinstance(one, dict) and "op" in one else _value(one, kind) for one in value
-        ]
     return _value(value, kind)
 
 
@@ -57,6 +59,8 @@ def _value(value: Any, kind: str = "") -> Any:
     if isinstance(value, str):
         return embedded.string(value, document)
     if isinstance(value, list):
+        if any(isinstance(one, str) and one.startswith("-") for one in value):
+            return arguments(value, _value)
         return [_value(one, kind) for one in value]
     if isinstance(value, dict):
         return _object(value, kind)
@@ -65,7 +69,15 @@ def _value(value: Any, kind: str = "") -> Any:
 
 def _object(value: dict[Any, Any], kind: str) -> dict[str, Any]:
     named = value.get("kind")
-    own = named if isinstance(named, str) else kind
+    if isinstance(named, dict) and isinstance(named.get("kind"), str):
+        kind = named["kind"]  # an AdmissionReview says of what it holds the objects
+    own = named if isinstance(named, str) and named else kind
+    if own.strip().lower() in _SECRET_KINDS and (kind == "Secret" or own.strip().lower() in ("secret", "secrets")):
+        own = "Secret"
+    if "path" in value and ("op" in value or (kind and "value" in value)):
+        return _patch_operation(value, kind)
+    if own == "Secret":
+        value = _secret(value, strict="metadata" in value and isinstance(named, str))
     if own == "Status" and kind == "Secret":
         return {str(key): _refusal(content) for key, content in value.items()}
     if own == "Table":
@@ -81,12 +93,37 @@ def _object(value: dict[Any, Any], kind: str) -> dict[str, Any]:
     return found
 
 
+def _secret(value: dict[Any, Any], *, strict: bool) -> dict[Any, Any]:
+    """A Secret with what its annotations hold as parts of a Secret; ``strict``: and without fields that none has."""
+    if strict:
+        value = {
+            key: content if str(key).lower() in _OF_SECRET or str(key).startswith("$") else _hidden(content)
+            for key, content in value.items()
+        }
+    metadata = value.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if not isinstance(metadata, dict) or not isinstance(annotations, dict):
+        return value
+    cleaned = {
+        key: embedded.copy_of_object(content, lambda one: document(one, "Secret"))
+        if embedded.looks_like_copy(content)
+        else content
+        for key, content in annotations.items()
+    }
+    return {**value, "metadata": {**metadata, "annotations": cleaned}}
+
+
 def _know_names(metadata: Any) -> None:
-    """What an object is called is said in many places, and is no secret."""
-    if isinstance(metadata, dict):
-        for key in ("name", "namespace"):
-            if isinstance(said := metadata.get(key), str):
-                SEEN.add_name(said)
+    """What an object is called, and what else is said of it in many places, is no secret."""
+    if not isinstance(metadata, dict):
+        return
+    labels, managers = metadata.get("labels"), metadata.get("managedFields")
+    said = [metadata.get(key) for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")]
+    said += labels.values() if isinstance(labels, dict) else ()
+    said += [one.get("manager") for one in managers if isinstance(one, dict)] if isinstance(managers, list) else ()
+    for one in said:
+        if isinstance(one, str):
+            SEEN.add_name(one)
 
 
 def _field(name: fields.Name, content: Any, own: str, inner: str) -> Any:
@@ -94,22 +131,31 @@ def _field(name: fields.Name, content: Any, own: str, inner: str) -> Any:
     plain = name.plain
     if plain == "stringdata":
         return _hidden(content)
-    if plain in ("data", "binarydata") and own.endswith("Secret"):
+    if plain in ("data", "binarydata") and own.endswith("Secret") and (own == "Secret" or isinstance(content, dict)):
         return _hidden(content, encoded=True)
+    if plain in ("spec", "target", "template") and own.endswith("Secret") and isinstance(content, dict):
+        return _object(content, own)  # a SealedSecret, an ExternalSecret: the Secret that is made of it
     if plain in ("data", "binarydata") and own == "ConfigMap":
         return _hidden(content, grants=False)
     if name.applied:
         return embedded.copy_of_object(content, document) if isinstance(content, str) else _hidden(content)
-    if plain == "properties" and isinstance(content, dict):
+    if plain == "properties" and isinstance(content, dict) and all(isinstance(one, dict) for one in content.values()):
         fields.learn(content)  # these are a schema's: what is called password there is a type
-        return {text(str(key)): _value(schema) for key, schema in content.items()}
-    if name.secret and not _is_count(plain, content) and not _is_schema(content):
-        return _under_secret_name(name, content)
-    if isinstance(content, list):
-        if plain == "env":
+        return {
+            text(str(key)): _schema(schema) if fields.is_secret(str(key)) else _value(schema)
+            for key, schema in content.items()
+        }
+    if name.secret and not _is_count(plain, content):
+        return _schema(content) if _is_schema(content) else _under_secret_name(name, content)
+    if plain in _VARIABLES:
+        if isinstance(content, list):
             return [_variable(one) for one in content]
-        if plain in ("args", "command"):
-            return _arguments(content)
+        if isinstance(content, dict):
+            return {
+                text(str(key)): _variable({"name": str(key), "value": one})["value"] for key, one in content.items()
+            }
+    if isinstance(content, list) and plain in ("args", "command"):
+        return arguments(content, _value)
     return _value(content, inner if plain in _HELD_BY else "")
 
 
@@ -118,7 +164,15 @@ def _is_schema(content: Any) -> bool:
     if not isinstance(content, dict):
         return False
     named = isinstance(content.get("type"), str) and content["type"] in _TYPES
+    if "value" in content:
+        return False
     return (named and bool(_SAID_OF_TYPES & content.keys())) or "$ref" in content or "allOf" in content
+
+
+def _schema(content: dict[Any, Any]) -> Any:
+    """Of a field that holds a secret; what it holds where nothing is said is one too."""
+    said = {key: one for key, one in content.items() if key in ("default", "example", "const", "enum")}
+    return {**_object({key: one for key, one in content.items() if key not in said}, ""), **_hidden(said)}
 
 
 def _is_count(plain: str, content: Any) -> bool:
@@ -139,11 +193,21 @@ def _under_secret_name(name: fields.Name, content: Any) -> Any:
                 and not isinstance(inner, dict | list)
                 and (own.plain != "key" or _NAMES_A_KEY & {*content})
             )
-            found[own.shown] = _value(inner) if kept else _under_secret_name(own, inner)
+            found[_of_managed_field(name, str(key)) or own.shown] = (
+                _value(inner) if kept else _under_secret_name(own, inner)
+            )
         return found
     if isinstance(content, list):
         return [_under_secret_name(name, one) for one in content]
     return _hidden(content)
+
+
+def _of_managed_field(name: fields.Name, key: str) -> str:
+    """A key of managedFields that says which item of a list it is, by its value (v:) or by some of its fields (k:)."""
+    if key.startswith("v:"):
+        return f"v:{mask(key[2:])}"
+    item = parse_json(key[2:]) if key.startswith("k:{") else None
+    return f"k:{json.dumps(_under_secret_name(name, item), ensure_ascii=False)}" if isinstance(item, dict) else ""
 
 
 def _hidden(content: Any, *, encoded: bool = False, grants: bool = True) -> Any:
@@ -173,24 +237,31 @@ def _refusal(value: Any) -> Any:
 
 def _hide_pair(value: dict[Any, Any], found: dict[str, Any]) -> None:
     """``{name: db.password, value: …}``, as parameters are written in many types."""
-    content = value.get("value")
-    if content is None:
+    if _SPELLINGS.isdisjoint(value):
         return
-    said = value.get("name", value.get("key"))
-    if isinstance(said, str) and isinstance(content, str) and fields.is_secret(said):
-        found["value"] = _hidden(content)
+    lowered = {str(key).lower(): key for key in value}
+    said = next((value[lowered[key]] for key in _PAIR_NAMES if key in lowered), None)
+    if not isinstance(said, str) or not (fields.is_secret(said) or is_secret_header(said)):
+        return
+    for key in _PAIR_VALUES:
+        if key in lowered and isinstance(content := value[lowered[key]], str | list | dict):
+            found[str(lowered[key])] = _under_secret_name(fields.name(said), content)
 
 
 def _hide_quoted(value: dict[Any, Any], found: dict[str, Any]) -> None:
     """One cause of a refusal: the field, and what is wrong with its value, which is quoted."""
     field, message = value.get("field"), value.get("message")
     if isinstance(field, str) and isinstance(message, str):
-        last = re.sub(r"\[[^\]]*\]", "", field).rpartition(".")[2]
-        if fields.is_secret(last):
+        steps = [fields.name(step) for step in re.sub(r"\[[^\]]*\]", "", field).split(".")]
+        within = any(step.secret for step in steps) and not steps[-1].reference
+        if within or [step.plain for step in steps[-2:]] in (["env", "value"], ["httpheaders", "value"]):
             found["message"] = without_quoted_values(message)
 
 
 def _variable(variable: Any) -> Any:
+    if isinstance(variable, str):  # NAME=VALUE, as containers are given them
+        known, equals, content = variable.partition("=")
+        return f"{known}={_variable({'name': known, 'value': content})['value']}" if equals else _value(variable)
     if isinstance(variable, dict) and isinstance(variable.get("value"), str):
         name = variable.get("name")
         if not isinstance(name, str) or _SECRET_VARIABLE.search(name):
@@ -200,32 +271,18 @@ def _variable(variable: Any) -> Any:
     return _value(variable)
 
 
-def _arguments(arguments: list[Any]) -> list[Any]:
-    cleaned: list[Any] = []
-    option = program = ""
-    for argument in arguments:
-        if not isinstance(argument, str):
-            cleaned.append(_value(argument))
-            continue
-        if option:
-            name, colon, password = argument.partition(":")
-            is_user = option.lower() in ("-u", "-user", "--user")
-            cleaned.append((f"{name}:{mask(password)}" if colon else _value(argument)) if is_user else mask(argument))
-        elif program in _TAKE_P and (found := _PASSWORD_BEHIND_P.match(argument)):
-            cleaned.append(f"-p{mask(argument[found.end() :])}")
-        else:
-            cleaned.append(_value(argument))
-        program = program or argument.rpartition("/")[2]
-        option = argument if not option and _SECRET_OPTION.fullmatch(argument) else ""
-    return cleaned
-
-
 def _without_secret_columns(table: dict[Any, Any]) -> dict[Any, Any]:
     """A type's own printer columns may show any of its fields."""
     columns = table.get("columnDefinitions")
     rows = table.get("rows")
-    if not isinstance(columns, list) or not isinstance(rows, list):
+    if not isinstance(rows, list):
         return table
+    if not isinstance(columns, list) or not columns:  # of a watch whose beginning was not seen: the first is the name
+        most = max(
+            (len(row["cells"]) for row in rows if isinstance(row, dict) and isinstance(row.get("cells"), list)),
+            default=0,
+        )
+        return {**table, "rows": [_without_cells(row, {*range(1, most)}) for row in rows]}
     secret = {
         at
         for at, column in enumerate(columns)
@@ -245,17 +302,18 @@ def _without_cells(row: Any, secret: set[int]) -> Any:
 
 def _patch_operation(operation: dict[str, Any], kind: str) -> dict[str, Any]:
     """One operation of a JSON Patch: what its value is depends on where it goes."""
-    cleaned = _object({key: content for key, content in operation.items() if key != "value"}, "")
+    cleaned = {str(key): _value(content) for key, content in operation.items() if key != "value"}
     if "value" not in operation:
         return cleaned
-    target = str(operation.get("path", ""))
-    steps = [step.replace("~1", "/").replace("~0", "~") for step in target.split("/")[1:]]
+    target = str(operation["path"])
+    parts = target.split("/" if "/" in target else ".")
+    steps = [part.replace("~1", "/").replace("~0", "~") for part in parts if part not in ("", "#")]
     cleaned["value"] = _patched(steps, operation["value"], kind)
     return cleaned
 
 
 def _patched(steps: list[str], value: Any, kind: str) -> Any:
-    if not steps or steps == [""]:
+    if not steps:
         return _value(value, kind)
     if "env" in steps:
         after = steps[steps.index("env") + 1 :]
@@ -263,11 +321,15 @@ def _patched(steps: list[str], value: Any, kind: str) -> Any:
             return _hidden(value)  # the variable's name stands elsewhere
         return [_variable(one) for one in value] if isinstance(value, list) else _variable(value)
     if {"args", "command"} & set(steps):
-        return _hidden(value) if isinstance(value, str) else _arguments(value) if isinstance(value, list) else value
+        return (
+            _hidden(value) if isinstance(value, str) else arguments(value, _value) if isinstance(value, list) else value
+        )
     if steps[0] in ("data", "binaryData") and kind in ("Secret", "ConfigMap"):
         return _hidden(value, encoded=kind == "Secret", grants=kind == "Secret")
-    if steps[0] == "stringData":
+    if steps[0] == "stringData" or (steps[-1:] == ["value"] and "httpHeaders" in steps):
         return _hidden(value)
+    if kind == "Secret" and "template" in steps and "data" in steps:
+        return _hidden(value)  # what a SealedSecret or an ExternalSecret makes
     names = [fields.name(step) for step in steps]
     if any(name.applied for name in names):
         return embedded.copy_of_object(value, document) if isinstance(value, str) else _hidden(value)

@@ -14,8 +14,9 @@ import yaml
 from analyzers.decode import yaml_shape
 from analyzers.decode.untrusted import parse_json
 from analyzers.redact import urls
-from analyzers.redact.net import NAMES, text
+from analyzers.redact.net import text
 from analyzers.redact.placeholder import mask
+from analyzers.redact.shapes import NAMES
 
 type Redactor = Callable[[Any], Any]
 
@@ -26,7 +27,13 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]{0,20}://\S+", re.IGNORECASE)
 _SECRET_IN_YAML = re.compile(rf"(?<![\w.-])[\"']?{NAMES}[\"']?[ \t]{{0,20}}:", re.IGNORECASE)
 _STANDARD = str.maketrans("-_", "+/")
 _GZIP_IN_BASE64 = "H4sI"
-_MANIFEST = re.compile(r"^\s*(?:- )?(?:[\"']?kind[\"']?:\s*[\"']?(?:\w*Secret|Config)\b|stringData:)", re.MULTILINE)
+_MANIFEST = re.compile(r"^\s*(?:- )*(?:[\"']?kind[\"']?:\s*[\"']?(?:\w*Secret|Config)\b|stringData:)", re.MULTILINE)
+# Any other object, or a part of one: its variables, its options.
+_PART = re.compile(
+    r"^\s*(?:- )*(?:[\"']?kind[\"']?:|[\"']?name[\"']?:[^\n]*\n\s*[\"']?value[\"']?:|args:|command:)", re.MULTILINE
+)
+_QUOTED_DOCUMENT = re.compile(r"[{\[]\s*[{\"]")
+_DECODER = json.JSONDecoder()
 _LIKE_SECRET = re.compile(r"stringData|\"kind\"\s*:\s*\"\w*Secret\"")
 _LONGEST_YAML = 64 * 1024
 _WRITTEN_IN_YAML = ("{", "|", ">", "&", "*")
@@ -46,17 +53,36 @@ def string(value: str, document: Redactor) -> str:
         found = _json(value, document)
         if found is not None:
             return found
-    if "\n" in value and _MANIFEST.search(value):
-        return _yaml(value, document)
+    if "\n" in value:
+        if _MANIFEST.search(value):
+            return _yaml(value, document)
+        if _PART.search(value):
+            return text(_like_yaml(value, document))
     if len(value) >= 24 and _BASE64.fullmatch(value):
         return _encoded(value, document)
     if ";base64," in value:
         value = _DATA_URL.sub(lambda found: ";base64," + _encoded(found[1], document), value)
     if _URL.fullmatch(value):
         return text(urls.url(value))
-    if ":" in value and any(sign in value for sign in _WRITTEN_IN_YAML) and _SECRET_IN_YAML.search(value):
-        return text(_like_yaml(value, document))
-    return text(value)
+    if ":" in value and (
+        value[0] == "{" or (any(sign in value for sign in _WRITTEN_IN_YAML) and _SECRET_IN_YAML.search(value))
+    ):
+        value = _like_yaml(value, document)
+    return text(_sentence(value, document))
+
+
+def _sentence(value: str, document: Redactor) -> str:
+    """A refusal may quote a whole object: ``spec: Invalid value: {"env":[…]}: bad``."""
+    found = _QUOTED_DOCUMENT.search(value)
+    if found is None:
+        return value
+    try:
+        quoted, end = _DECODER.raw_decode(value, found.start())
+    except (ValueError, RecursionError):
+        return value
+    if not isinstance(quoted, dict | list) or (cleaned := document(quoted)) == quoted:
+        return value
+    return value[: found.start()] + _dumped(cleaned) + _sentence(value[end:], document)
 
 
 def _like_yaml(value: str, document: Redactor) -> str:
@@ -81,6 +107,11 @@ def copy_of_object(value: str, document: Redactor) -> str:
     if not isinstance(found, dict | list):
         return mask(value, grants=False)
     return _dumped(document(found))
+
+
+def looks_like_copy(value: object) -> bool:
+    """Whether an annotation may hold an object, or a part of one."""
+    return isinstance(value, str) and value.lstrip()[:1] in ("{", "[")
 
 
 def _json(value: str, document: Redactor) -> str | None:

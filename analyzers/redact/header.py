@@ -15,11 +15,17 @@ from analyzers.redact.urls import url
 
 _SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie", "x-forwarded-client-cert"})
 _GRANTS = re.compile(
-    r"(?:^|-)(?:tokens?|secrets?|passw(?:or)?d|jwt|apikey|api-key|private-key|access-key|auth-key|key-id"
-    r"|authorization|cookie|credentials?|assertion|signature)(?:-|$)"
+    r"(?:^|-)(?:[a-z]*tokens?\d?|secrets?|pass(?:w(?:or)?d|code)?|pwd|otp|pin|jwt|dpop|bearer|hmac|[cx]srf"
+    r"|apikey|api-key|private-key|[a-z]*access-?key|auth-key|(?:subscription|functions|client|license|master|shared|ssh)-key"
+    r"|key-id|registry-config|client-principal|session-?id|authorization|authentication|cookie2?|credentials?|assertion"
+    r"|signature|sig)(?:-|$)"
+    r"|(?:twofactor|mfa|otp)-code$|^x-.*-key$|^x-userpass$|^sessionid$|^x-session$|(?:^|-)auth$"
 )
 _SAYS_WHO = re.compile(r"^x-(?:remote|auth)-|^x-forwarded-client-cert$")
 _HARMLESS_HEADER = re.compile(r"^(?:access-control-|www-authenticate$|proxy-authenticate$)")
+_URLS = frozenset(
+    {"location", "referer", "content-location", "x-original-url", "x-original-uri", "x-rewrite-url", "x-forwarded-uri"}
+)
 _SCHEMES = frozenset({"bearer", "basic", "negotiate", "digest", "ntlm"})
 
 
@@ -32,7 +38,7 @@ def is_secret_header(name: str, value: str = "") -> bool:
 @lru_cache(maxsize=256)
 def _is_secret_name(name: str) -> bool | None:
     """None where the value decides. Names repeat in every message, so each is looked at once; no value is kept."""
-    lowered = name.strip().lower()
+    lowered = name.strip().lower().replace("_", "-")
     if lowered == "sec-websocket-protocol":
         return None
     if lowered in _SECRET_HEADERS:
@@ -68,7 +74,7 @@ def note_header(name: str, value: str) -> None:
 
 def _header_value(name: str, value: str) -> str:
     if not is_secret_header(name, value):
-        return url(value) if name.lower() in ("location", "referer", "content-location") else text(value)
+        return url(value) if name.lower() in _URLS else text(value)
     lowered = name.strip().lower()
     if lowered == "sec-websocket-protocol":
         return ", ".join(_sub_protocol(protocol.strip()) for protocol in value.split(","))

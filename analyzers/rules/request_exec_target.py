@@ -55,7 +55,8 @@ def check(facts: Facts) -> Finding | None:
     command, container = _STARTED.search(text), _CONTAINER.search(text)
     if command is not None:
         why = "is not in the image" if "denied" not in command["why"] else "may not be executed there"
-        summary = f"The command {command['command']} {why}."
+        program = re.split(r"[ =]", command["command"], maxsplit=1)[0]  # a password may stand behind it
+        summary = f"The command {program} {why}."
         fix = Fix(
             "try another one; for an image without any shell:", commands=("kubectl debug -it POD --image=busybox",)
         )

@@ -87,11 +87,12 @@ _SPEC_FIELDS = (
     "apiKey", "api-key", "privateKey", "private_key", "signingKey", "encryptionKey", "connectionString", "dsn",
     "databaseUrl", "webhookUrl", "credential", "credentials", "kubeconfig", "dockerconfigjson", "passphrase",
     "pwd", "jwt", "cookie", "sasToken", "refreshToken", "idToken", "password2", "TOKEN_V2", "rootPasswordValue",
-    "sharedKey", "auth",
+    "sharedKey", "auth", "certificateKey", "authKey", "sessionKey", "recoveryKey", "registryAuth", "basicAuth",
+    "secretId", "secretString", "tokenValue", "passkey", "sshKey", "bindPW", "SAMLResponse", "device_code", "keytab",
 )  # fmt: skip
 _VARIABLES = (
     "PASSWORD", "DB_PASS", "API_TOKEN", "SECRET", "AWS_SECRET_ACCESS_KEY", "DATABASE_DSN", "CONNECTION_STRING", "JWT",
-    "COOKIE_SALT", "AUTH", "PRIVATE_KEY", "SLACK_WEBHOOK", "SESSION_ID", "REDIS_URL", "CREDENTIALS",
+    "COOKIE_SALT", "AUTH", "PRIVATE_KEY", "SLACK_WEBHOOK", "SESSION_ID", "REDIS_URL", "CREDENTIALS", "MYSQL_PW",
 )  # fmt: skip
 
 DOCUMENTS: dict[str, Make] = {
@@ -142,6 +143,15 @@ DOCUMENTS: dict[str, Make] = {
     "curl's -u": lambda secret: _pod(command=["curl", "-u", f"jane:{secret}", "https://x"]),
     "curl's -u in a shell": lambda secret: _pod(command=["sh", "-c", f"curl -u jane:{secret} https://x"]),
     "assignment in a shell": lambda secret: _pod(command=["sh", "-c", f"PGPASSWORD={secret} psql"]),
+    "option with a name that the kind has for it": lambda secret: _pod(args=["--requirepass", secret]),
+    "option in a list of another name": _custom(extraArgs=lambda secret: ["--v=2", "--password", secret]),
+    "redis-cli's -a": lambda secret: _pod(command=["redis-cli", "-a", secret]),
+    "sshpass's -p": lambda secret: _pod(command=["sshpass", "-p", secret, "ssh", "h"]),
+    "mysql's -p in a shell": lambda secret: _pod(command=["sh", "-c", f"mysql -u root '-p{secret}' x"]),
+    "quoted assignment in a shell": lambda secret: _pod(command=["sh", "-c", f"PGPASSWORD='my {secret}' psql"]),
+    "variables of another list": _custom(extraEnv=lambda secret: [{"name": "REDIS_AUTH", "value": secret}]),
+    "variables in a map": _custom(env=lambda secret: {"AUTH_SALT": secret}),
+    "variables of a container": _custom(Env=lambda secret: [f"DB_PASS={secret}"]),
     "header in a probe": lambda secret: _pod(
         livenessProbe={"httpGet": {"httpHeaders": [{"name": "Authorization", "value": f"Bearer {secret}"}]}}
     ),
@@ -160,6 +170,15 @@ DOCUMENTS: dict[str, Make] = {
     "kubeconfig in base64": _custom(file=lambda secret: _encoded(yaml.safe_dump(_kubeconfig(secret)))),
     "values of a chart": _custom(values=lambda secret: f"db:\n  password: {secret}\n  port: 1\n"),
     "parameter": _custom(parameters=lambda secret: [{"name": "db.password", "value": secret}]),
+    "parameter in capitals": _custom(parameters=lambda secret: [{"Name": "DB_PASSWORD", "Value": secret}]),
+    "parameter of CloudFormation": _custom(x=lambda secret: [{"ParameterKey": "token", "ParameterValue": secret}]),
+    "parameter with several values": _custom(parameters=lambda secret: [{"name": "token", "value": [secret]}]),
+    "default of a parameter": _custom(parameters=lambda secret: [{"name": "token", "default": secret}]),
+    "map that is called properties": _custom(properties=lambda secret: {"password": secret}),
+    "default in a schema": lambda secret: {
+        "kind": "CustomResourceDefinition",
+        "schema": {"properties": {"password": {"type": "string", "description": "d", "default": secret}}},
+    },
     "below a secret's name": _custom(credentials=lambda secret: {"user": "jane", "value": secret}),
     "list below a secret's name": _custom(apiKeys=lambda secret: [secret]),
     "map below a secret's name": _custom(secrets=lambda secret: {"first": {"second": secret}}),
@@ -168,6 +187,29 @@ DOCUMENTS: dict[str, Make] = {
         "kind": "SealedSecret",
         "spec": {"template": {"stringData": {"a": secret}}},
     },
+    "sealed secret's template with data": lambda secret: {
+        "kind": "SealedSecret",
+        "spec": {"template": {"data": {"a": secret}}},
+    },
+    "external secret's template": lambda secret: {
+        "kind": "ExternalSecret",
+        "spec": {"target": {"template": {"data": {"a": secret}}}},
+    },
+    "secret with a field of its own": lambda secret: _secret(spec={"data": {"a": secret}}),
+    "secret in small letters": lambda secret: {**_secret(data={"a": _encoded(secret)}), "kind": "secret"},
+    "part of a secret in its own annotation": lambda secret: {
+        **_secret(),
+        "metadata": {"name": "db", "annotations": {"example.test/original": json.dumps({"data": {"a": secret}})}},
+    },
+    "review of a secret": lambda secret: {
+        "kind": "AdmissionReview",
+        "request": {"kind": {"group": "", "version": "v1", "kind": "Secret"}, "object": {"data": {"a": secret}}},
+    },
+    "owned item of a set of tokens": lambda secret: {
+        "kind": "Database",
+        "metadata": {"managedFields": [{"fieldsV1": {"f:spec": {"f:tokens": {f"v:{json.dumps(secret)}": {}}}}}]},
+    },
+    "table without columns": lambda secret: {"kind": "Table", "rows": [{"cells": ["db", secret]}]},
     "last applied secret": _annotated(_APPLIED, lambda secret: json.dumps(_secret(stringData={"a": secret}))),
     "last applied pod": _annotated(_APPLIED, lambda secret: json.dumps(_env("DB_PASSWORD")(secret))),
     "last applied that is no JSON": _annotated(_APPLIED, _plain),
@@ -265,6 +307,44 @@ TEXTS: tuple[str | Make, ...] = (
     lambda secret: json.dumps({"a": json.dumps({"password": secret})}),
     lambda secret: json.dumps({"auths": {"r": {"auth": _encoded(f"u:{secret}")}}}),
     lambda secret: _encoded(json.dumps({"auths": {"r": {"auth": _encoded(f"u:{secret}")}}})),
+    "password='my SECRET phrase'",
+    'x --password "my SECRET phrase"',
+    'PGPASSWORD=\\"SECRET\\" psql',
+    'login(password: "SECRET")',
+    "map[password:SECRET user:u]",
+    "ALTER USER u WITH PASSWORD 'SECRET'",
+    "machine h login u password SECRET",
+    "root:SECRET@tcp(mysql:3306)/x",
+    "postgres://u:ab/SECRET@h:5432/x",
+    "postgres://u:ab@SECRET@h:5432/x",
+    "//registry.example/:_authToken=SECRET",
+    "requirepass SECRET\n",
+    "x/tokens;jsessionid=SECRET",
+    "env:\n- name: DB_PASSWORD\n  value: SECRET\n",
+    "args:\n- --password\n- SECRET\n",
+    "{kind: Secret, data: {a: SECRET}}",
+    '["--password", "SECRET"]',
+    '<input type="hidden" name="SAMLResponse" value="SECRET">',
+    '<a href="https://idp/cb?x=1&amp;state=SECRET">Found</a>',
+    'Job.batch "x" is invalid: spec.template: Invalid value: core.PodTemplateSpec{Env:[]core.EnvVar{core.EnvVar{'
+    'Name:"SESSION_COOKIE", Value:"SECRET", ValueFrom:nil}}}: field is immutable',
+    'x: Invalid value: core.Container{Args:[]string{"--password", "SECRET"}}: field is immutable',
+    'x: Invalid value: core.Container{Command:[]string{"mysql", "-pSECRET"}}: field is immutable',
+    'core.EnvVar{\n  Name: "DB_PASSWORD",\n- Value: "SECRET",\n+ Value: "x",\n',
+    'core.EnvVar{\n  Name: "DB_PASSWORD",\n- Value: "x",\n+ Value: "SECRET",\n',
+    'denied the request: {"env":[{"name":"DB_PASSWORD","value":"SECRET"}]}',
+    'spec: Invalid value: {"credentials":{"value":"SECRET"}}: no',
+    'spec.dbPass: Invalid value: "SECRET": bad',
+    'spec.credentials.value: Invalid value: "SECRET": bad',
+    'spec.containers[0].env[2].value: Invalid value: "SECRET": bad',
+    'exec: "mysql -pSECRET": executable file not found in $PATH',
+    'exec: "/bin/mysql -pSECRET": stat /bin/mysql -pSECRET: no such file or directory',
+    "Trying to reach: 'http://10.0.0.1:80/reset/SECRET?q=1'",
+    'Internal Server Error: "/api/v1/namespaces/dev/pods/web/exec?command=mysql&command=-pSECRET": Post: timeout',
+    'Internal Server Error: "/api/v1/namespaces/dev/services/web/proxy/reset/SECRET": timeout',
+    "error: unknown shorthand flag: 'p' in -pSECRET",
+    'parse "http://bob:SECRET/x@proxy:3128": invalid port ":SECRET" after host',
+    "error converting YAML to JSON: yaml: line 4: did not find expected key near password: SECRET",
 )
 
 PATCHES: dict[str, tuple[str, Make]] = {
@@ -289,6 +369,25 @@ PATCHES: dict[str, tuple[str, Make]] = {
     "JSON patch of the last applied": (
         f"{NS}/pods/web",
         lambda s: [{"op": "add", "path": f"/metadata/annotations/{_APPLIED.replace('/', '~1')}", "value": s}],
+    ),
+    "JSON patch that is no list": (
+        f"{NS}/secrets/db",
+        lambda s: {"op": "add", "path": "/data/a", "value": _encoded(s)},
+    ),
+    "JSON patch with dots": (f"{NS}/secrets/db", lambda s: [{"op": "add", "path": "data.a", "value": _encoded(s)}]),
+    "JSON patch without an operation": (f"{NS}/secrets/db", lambda s: [{"path": "/data/a", "value": _encoded(s)}]),
+    "JSON patch of a probe's header": (
+        f"{NS}/pods/web",
+        lambda s: [{"op": "add", "path": "/spec/containers/0/livenessProbe/httpGet/httpHeaders/0/value", "value": s}],
+    ),
+    "secret without a kind": (f"{NS}/secrets/db", lambda s: {"kind": "", "data": {"a": _encoded(s)}}),
+    "patch of a secret behind an address of another kind": (
+        "/apis/clusterpedia.io/v1beta1/resources/clusters/c1/api/v1/namespaces/dev/secrets/db",
+        lambda s: {"data": {"a": _encoded(s)}},
+    ),
+    "patch of a secret behind empty steps": (
+        "/api/v1/namespaces/dev//secrets/db",
+        lambda s: {"data": {"a": _encoded(s)}},
     ),
     "unnamed items of secrets": (f"{NS}/secrets", lambda s: {"items": [{"data": {"a": s}}]}),
     "unnamed rows of secrets": (f"{NS}/secrets", lambda s: {"kind": "Table", "rows": [{"object": {"data": {"a": s}}}]}),
@@ -378,11 +477,13 @@ def _said(text: str, path: str = "/x", content_type: str = "text/plain") -> Exch
 _HEADERS = (
     "Authorization", "Proxy_Authorization", "Cookie", "X_Remote_User", "X_Remote_Group", "X_Remote_Extra_Scopes",
     "X_Forwarded_Client_Cert", "X_Auth_Token", "X_Auth_Request_Access_Token", "X_Api_Key", "X_Amz_Security_Token",
-    "Private_Token", "X_Vault_Token", "Cf_Access_Jwt_Assertion", "X_Csrf_Token",
+    "Private_Token", "X_Vault_Token", "Cf_Access_Jwt_Assertion", "X_Csrf_Token", "X_Auth", "Ocp_Apim_Subscription_Key",
+    "X_Functions_Key", "X_Registry_Auth", "X_Session_Id", "Set_Cookie2", "X_Otp", "DPoP", "X_Pass", "AccessToken",
 )  # fmt: skip
 _PARAMETERS = (
     "token", "access_token", "id_token", "refresh_token", "client_secret", "password", "code", "code_verifier", "state",
     "assertion", "SAMLResponse", "api_key", "X-Amz-Signature", "X-Amz-Security-Token", "sig", "session_state",
+    "ticket", "device_code", "otp", "passcode", "sid", "PHPSESSID", "wresult", "user[pass]", "dbpass", "hmac",
 )  # fmt: skip
 
 EXCHANGES: dict[str, Callable[[str], Exchange]] = {
@@ -400,18 +501,33 @@ EXCHANGES: dict[str, Callable[[str], Exchange]] = {
     "token in a Location's fragment": lambda secret: _answer(Location=f"https://idp/cb?x=1#access_token={secret}"),
     "password in a Referer": lambda secret: _request(Referer=f"https://u:{secret}@h/x"),
     **{f"parameter {name}": (lambda secret, name=name: _request(f"/x?{name}={secret}")) for name in _PARAMETERS},
+    "URL in a parameter": lambda secret: _request(f"/x?redirect=https%3A%2F%2Fh%2F%3Ftoken%3D{secret}"),
+    "code in a page's own address": lambda secret: _request(f"/#/cb?code={secret}"),
     "exec's second argument": lambda secret: _request(f"{NS}/pods/web/exec?command=sh&command={secret}"),
     "exec's only argument": lambda secret: _request(f"{NS}/pods/web/exec?command=mysql+-p{secret}"),
     "path behind the proxy of a service": lambda secret: _request(f"{NS}/services/web/proxy/reset/{secret}"),
     "query behind the proxy of a pod": lambda secret: _request(f"{NS}/pods/web/proxy/?q={secret}"),
     "path behind the proxy of a node": lambda secret: _request(f"/api/v1/nodes/n0/proxy/{secret}"),
     "path behind a proxy below a prefix": lambda secret: _request(f"/k8s/clusters/c{NS}/pods/web/proxy/{secret}"),
+    "path behind an encoded proxy": lambda secret: _request(f"{NS}/services/web/%70roxy/x/{secret}"),
+    "path behind empty steps": lambda secret: _request(f"/api/v1//namespaces/dev//pods/web/proxy/{secret}"),
+    "word behind the proxy of a pod": lambda secret: _request(f"{NS}/pods/web/proxy/x?{secret}"),
     "body behind a proxy": lambda secret: _said(secret, f"{NS}/services/web/proxy/"),
     "log": lambda secret: _said(f"starting with {secret}\n", f"{NS}/pods/web/log"),
     "log of a node": lambda secret: _said(f"starting with {secret}\n", "/logs/kube-apiserver.log"),
     "what exec printed": lambda secret: _said(secret, f"{NS}/pods/web/exec?command=env"),
     "text about a secret": lambda secret: _said(secret, f"{NS}/secrets/db"),
     "form": lambda secret: _said(f"a=b&password={secret}", content_type="application/x-www-form-urlencoded"),
+    "form that does not say so": lambda secret: _said(f"grant_type=x&code={secret}"),
+    "form of several parts": lambda secret: _said(
+        f'--x\r\nContent-Disposition: form-data; name="j_colour"\r\n\r\n{secret}\r\n--x--',
+        content_type="multipart/form-data; boundary=x",
+    ),
+    "manifest in plain text": lambda secret: _said(yaml.safe_dump(_secret(data={"a": _encoded(secret)}))),
+    "manifest in an event of a stream": lambda secret: _said(f"data: {json.dumps(_secret(data={'a': secret}))}\n\n"),
+    "JSON behind what keeps a page from running it": lambda secret: _said(
+        f")]}}',\n{json.dumps(_secret(data={'a': secret}))}"
+    ),
     "OAuth's answer": lambda secret: _said(json.dumps({"access_token": secret, "expires_in": 60})),
     "failed dial": lambda secret: _failed(f"dial https://jane:{secret}@h:1/x failed"),
     "failed plugin": lambda secret: _failed(f"exec: x --token={secret} failed"),

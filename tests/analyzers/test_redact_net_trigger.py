@@ -9,7 +9,9 @@ from analyzers.redact import net
 from analyzers.redact.placeholder import mask
 
 # Written out, so that a shape that is added without a word in the first look is found.
-_STRINGS_OF_SHAPES = st.one_of(*(st.from_regex(shape) for shape in (*net._NET, net._USER_INFO_ANYWHERE)))
+_STRINGS_OF_SHAPES = st.one_of(
+    *(st.from_regex(shape) for shape in (*(one for one, _ in net._NET), *net._REPEATED, net._USER_INFO_ANYWHERE))
+)
 
 
 @settings(max_examples=400, deadline=None)
