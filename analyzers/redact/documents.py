@@ -172,7 +172,7 @@ def _is_schema(content: Any) -> bool:
 def _schema(content: dict[Any, Any]) -> Any:
     """Of a field that holds a secret; what it holds where nothing is said is one too."""
     said = {key: one for key, one in content.items() if key in ("default", "example", "const", "enum")}
-    return {**_object({key: one for key, one in content.items() if key not in said}, ""), **_hidden(said)}
+    return {**_object({key: one for key, one in content.items() if key not in said}, ""), **_hidden(said, grants=False)}
 
 
 def _is_count(plain: str, content: Any) -> bool:

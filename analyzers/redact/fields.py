@@ -16,7 +16,7 @@ _SECRET_END = re.compile(
     r"|connectionstring|connectionurl|databaseurl|dsn|webhookurl|credentials?|authorization|bearer|dockerconfigjson"
     r"|certificatekey|authkey|sessionkey|unsealkey|recoverykey|subscriptionkey|integrationkey|appkey|registryauth|masterauth"
     r"|basicauth|authheader|secretid|secretstring|secretbinary|secretdata|securejsondata|tokenvalue|passkey|mnemonic|otpseed"
-    r"|aeskey|cryptokey|gpgkey|sshkey|deploykey|licensekey|joinkey|storagekey|restuserkey|keytab|keyring|hashsalt"
+    r"|aeskey|cryptokey|gpgkey|sshkey|deploykey|licensekey|joinkey|storagekey|restuserkey|hashsalt"
     r"|tokenstring|secrettext"
     r"|assertion|samlrequest|samlresponse|devicecode|sessid|(?:admin|root|db|user|bind)pw"
     r"|dockercfg|kubeconfig|cookie|sessionid|sastoken|(?<!by)(?<!com)pass)s?(?:v?\d{1,2})?$"

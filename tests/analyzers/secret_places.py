@@ -88,7 +88,7 @@ _SPEC_FIELDS = (
     "databaseUrl", "webhookUrl", "credential", "credentials", "kubeconfig", "dockerconfigjson", "passphrase",
     "pwd", "jwt", "cookie", "sasToken", "refreshToken", "idToken", "password2", "TOKEN_V2", "rootPasswordValue",
     "sharedKey", "auth", "certificateKey", "authKey", "sessionKey", "recoveryKey", "registryAuth", "basicAuth",
-    "secretId", "secretString", "tokenValue", "passkey", "sshKey", "bindPW", "SAMLResponse", "device_code", "keytab",
+    "secretId", "secretString", "tokenValue", "passkey", "sshKey", "bindPW", "SAMLResponse", "device_code",
 )  # fmt: skip
 _VARIABLES = (
     "PASSWORD", "DB_PASS", "API_TOKEN", "SECRET", "AWS_SECRET_ACCESS_KEY", "DATABASE_DSN", "CONNECTION_STRING", "JWT",
