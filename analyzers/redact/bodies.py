@@ -51,8 +51,8 @@ def body(
     """A body, Content-Encoding undone, without secrets; None when it was not kept or has to be left out.
 
     JSON and CBOR are written anew as JSON, YAML as YAML; a watch keeps its whole events, an object in protobuf its
-    metadata. ``info`` is of the request that the body belongs
-    to, ``complete`` says whether ``content`` is all of it, ``refusal`` whether it came with a status of 400 or more.
+    metadata. ``info`` is of the request that the body belongs to, ``complete`` says whether ``content`` is all of it,
+    ``refusal`` whether it came with a status of 400 or more.
     """
     if not content:
         return content

@@ -114,11 +114,11 @@ def _secret(value: dict[Any, Any], *, strict: bool) -> dict[Any, Any]:
 
 
 def _know_names(metadata: Any) -> None:
-    """What an object is called, and what else is said of it in many places, is no secret."""
+    """What an object is called is said in many places, and so are its labels and who manages it: no secrets."""
     if not isinstance(metadata, dict):
         return
     labels, managers = metadata.get("labels"), metadata.get("managedFields")
-    said = [metadata.get(key) for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")]
+    said = [metadata.get(key) for key in ("name", "namespace")]
     said += labels.values() if isinstance(labels, dict) else ()
     said += [one.get("manager") for one in managers if isinstance(one, dict)] if isinstance(managers, list) else ()
     for one in said:
